@@ -1,0 +1,43 @@
+"""Time in whole microseconds since the epoch, and the versions that are made of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+
+SECOND = 1_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+Clock = Callable[[], int]
+"""Returns the time in microseconds since the epoch. It may step back; nothing here relies on it not to."""
+
+
+def system_clock() -> int:
+    """The time of this machine in microseconds since the epoch."""
+    return time.time_ns() // 1_000
+
+
+def to_datetime(microseconds: int) -> datetime:
+    """An aware UTC datetime."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+class VersionClock:
+    """Draws versions that grow within this process, whatever the clock under it does."""
+
+    def __init__(self, clock: Clock = system_clock) -> None:
+        self._clock = clock
+        self._last = 0
+        self._lock = threading.Lock()
+
+    def now(self) -> int:
+        """The time in microseconds."""
+        return self._clock()
+
+    def version(self, floor: int = 0) -> int:
+        """A version that is at least `floor`, at least now, and above every version drawn before."""
+        with self._lock:
+            self._last = max(self._clock(), self._last + 1, floor)
+            return self._last

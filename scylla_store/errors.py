@@ -1,0 +1,152 @@
+"""Every failure of the library, in one tree.
+
+    StoreError
+    ├── TransientError            trying again may help
+    │   ├── DatabaseUnavailable
+    │   │   └── OutcomeUnknown    the write may or may not have happened
+    │   ├── PartialFailure        some writes of a batch failed; .receipts and .errors say which
+    │   ├── IndexUnavailable
+    │   │   ├── IndexThrottled    429: come back later
+    │   │   └── EmbeddedIndexBusy
+    │   ├── EmbedderUnavailable
+    │   ├── BrokerUnavailable
+    │   ├── ClockSkew             a clock is too far from the database's
+    │   ├── SyncTimeout
+    │   └── LeaseLost
+    ├── PermanentError            trying again cannot help
+    │   ├── DeadLettered
+    │   ├── DamagedRow
+    │   ├── BadVector
+    │   ├── DocumentFailed        the embedder failed on this document again and again
+    │   ├── TombstoneLimit
+    │   ├── DatabaseRefused
+    │   ├── IndexRefused
+    │   └── StoreClosed
+    ├── ValidationError           an argument is wrong; nothing was written
+    └── ConfigurationError        a setting, a schema or a collection is wrong
+        ├── SchemaMismatch
+        └── CollectionMismatch
+
+A docstring is the default message, written for whoever reads the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class StoreError(Exception):
+    """Something went wrong in scylla_store."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip().splitlines()[0])
+
+
+class TransientError(StoreError):
+    """This failed for now; trying again may help."""
+
+
+class PermanentError(StoreError):
+    """This failed and will fail again; trying again cannot help."""
+
+
+class ValidationError(StoreError, ValueError):
+    """An argument is wrong; nothing was written."""
+
+
+class ConfigurationError(StoreError):
+    """A setting is wrong."""
+
+
+class DatabaseUnavailable(TransientError):
+    """The database did not answer in time or refused the connection."""
+
+
+class OutcomeUnknown(DatabaseUnavailable):
+    """The database did not say whether the write happened: read before you retry a conditional write."""
+
+
+class PartialFailure(TransientError):
+    """Some writes of the batch failed: `.receipts` has None, and `.errors` the reason, at their positions."""
+
+    def __init__(self, receipts: Sequence[Any], errors: Sequence[StoreError | None]) -> None:
+        failed = [error for error in errors if error is not None]
+        super().__init__(f"{len(failed)} of {len(errors)} writes failed, the others are stored; the first reason: {failed[0]}")
+        self.receipts = list(receipts)
+        self.errors = list(errors)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.receipts, self.errors)
+
+
+class IndexUnavailable(TransientError):
+    """The vector index did not answer in time or refused the connection."""
+
+
+class IndexThrottled(IndexUnavailable):
+    """The vector index asks to slow down (HTTP 429)."""
+
+
+class EmbeddedIndexBusy(IndexUnavailable):
+    """Another process owns the embedded index folder: search there, or set index.url to a Qdrant server that every process can reach."""
+
+
+class EmbedderUnavailable(TransientError):
+    """The embedder is not available; documents wait until it is back."""
+
+
+class BrokerUnavailable(TransientError):
+    """The Celery broker did not take the task; the outbox keeps it."""
+
+
+class ClockSkew(TransientError):
+    """The clock of this machine and the database's are too far apart; synchronise them (chrony, ntpd)."""
+
+
+class SyncTimeout(TransientError):
+    """The index does not hold this write yet; it stays in the outbox and will be indexed later."""
+
+
+class LeaseLost(TransientError):
+    """Another process holds the lease now."""
+
+
+class DeadLettered(PermanentError):
+    """The write is stored, but indexing it failed for good: see store.dead_letters."""
+
+
+class DamagedRow(PermanentError):
+    """A stored row cannot be decoded."""
+
+
+class BadVector(PermanentError):
+    """The embedder returned a vector of the wrong size or with values that are not finite."""
+
+
+class DocumentFailed(PermanentError):
+    """The document failed as often as sync.max_attempts allows."""
+
+
+class TombstoneLimit(PermanentError):
+    """The database met too many deleted rows in one partition; wait for gc_grace_seconds and compaction, or raise tombstone_failure_threshold."""
+
+
+class DatabaseRefused(PermanentError):
+    """The database refused the statement."""
+
+
+class IndexRefused(PermanentError):
+    """The vector index refused the request."""
+
+
+class StoreClosed(PermanentError):
+    """The store is closed."""
+
+
+class SchemaMismatch(ConfigurationError):
+    """The database schema is not the one that this version of the library needs."""
+
+
+class CollectionMismatch(ConfigurationError):
+    """The existing collection has another vector size, distance or model."""

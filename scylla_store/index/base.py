@@ -1,0 +1,107 @@
+"""What the library asks of a vector index. Qdrant server, Qdrant Edge and the in-memory stub keep this contract.
+
+Every request waits until it has been applied. Methods raise IndexUnavailable or IndexThrottled (try again) and
+IndexRefused (never works). No method waits longer than the configured timeout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Union
+
+Vector = Sequence[float]
+
+NEVER = 2**60
+"""`expires_at` of a point that never expires: Qdrant compares as 64-bit floats, and a power of two survives that."""
+
+VECTOR = "text"
+"""Name of the vector in a point; points without text have none."""
+
+Json = Union[dict[str, Any], list[Any], str, int, float, bool, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A whole point. `payload` holds `item`, `version`, `fingerprint` and the rest (points.py)."""
+
+    id: str
+    vector: Vector | None
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPoint:
+    """A point as the index holds it, without its vector. A payload that does not parse has version 0 and fingerprint ""."""
+
+    id: str
+    item: str
+    version: int
+    fingerprint: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A point that a query found; `score` is the cosine similarity, higher is nearer."""
+
+    id: str
+    score: float
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSpecification:
+    """What the collection must be."""
+
+    dimensions: int
+    model: str
+
+
+class Index(Protocol):
+    """A derived index of points that may be lost and rebuilt."""
+
+    def connect(self) -> None:
+        """Connects if needed; called by every other method too; safe after a fork."""
+
+    def close(self) -> None:
+        """Ends within 2 s, may be called twice, leaves no thread, socket or lock."""
+
+    def setup(self, specification: IndexSpecification) -> None:
+        """Makes collection and payload indexes, idempotently; CollectionMismatch when it exists otherwise (size, distance, model), naming both."""
+
+    def points_of(self, items: Sequence[str]) -> dict[str, list[SeenPoint]]:
+        """All points of each item (by its digest), however many; items without points are left out."""
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
+        """Vectors of those points that exist and have one."""
+
+    def upsert(self, points: Sequence[Point], *, at_most: int) -> None:
+        """Writes whole points, each one only where it is absent or its stored version is <= `at_most`.
+
+        Raises BadVector before anything is sent when a vector is not finite or of the wrong size.
+        """
+
+    def delete(self, points: Sequence[tuple[str, str]]) -> None:
+        """Deletes points, each (id, fingerprint) only while its stored fingerprint is still that one."""
+
+    def query(
+        self,
+        vector: Vector,
+        *,
+        prefix: str | None,
+        now: int,
+        limit: int,
+        offset: int = 0,
+        min_score: float | None = None,
+    ) -> list[Match]:
+        """Nearest points, best first, of items under the prefix (its digest; None: all) that are not expired at `now`."""
+
+    def count(self, *, prefix: str | None, now: int) -> int:
+        """How many items (points with ordinal 0) under the prefix are not expired at `now`."""
+
+    def slice(self, number: int, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+        """Points of one slice by id, after `after`; and where to go on, or None at the end."""
+
+    def ping(self) -> float:
+        """Seconds that the cheapest request took."""
