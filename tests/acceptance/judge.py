@@ -1,0 +1,182 @@
+"""The judge: says whether what the writers were promised is what database and index hold. Shares no code with the library.
+
+It reads the writers' own records, all rows by plain CQL or sqlite3, and all points by a plain scroll; it exits with 1
+when anything is wrong.
+
+    python -m tests.acceptance.judge --records FOLDER --cql HOST:PORT --keyspace K --qdrant URL --collection C
+    python -m tests.acceptance.judge --records FOLDER --folder EMBEDDED_STORE
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.acceptance.cells import Document, Identity, StoredRow, Torn, decode
+from tests.acceptance.points import examine
+from tests.acceptance.record import SECOND, Write, digest_of, errors, writes
+from tests.acceptance.sources import State, read_cluster, read_embedded
+
+CLEANING = 10 * SECOND
+"""How long after its expiry an item may still be there: max_clock_skew and the time of one drain."""
+
+_SHOWN = 10
+
+
+@dataclass
+class Verdict:
+    """What was counted, and every finding by its kind.
+
+    lost: an acknowledged write is not there; wrong: its version is there with another value or expiry; unexplained: nobody
+    wrote this; torn: a row cannot be decoded; uncleaned: an expired row is still there; missing, stale, incomplete,
+    unembedded, orphan: see points.py; outbox: an intent is still waiting; dead: a dead letter.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    findings: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, what: object, why: str) -> None:
+        self.findings.setdefault(kind, []).append(f"{what}: {why}")
+
+    @property
+    def is_clean(self) -> bool:
+        return not self.findings
+
+    def report(self) -> dict[str, object]:
+        """Counts, number of findings of each kind, and the first of them."""
+        return {
+            "counts": self.counts,
+            "found": {kind: len(found) for kind, found in self.findings.items()},
+            "first": {kind: found[:_SHOWN] for kind, found in self.findings.items()},
+        }
+
+
+def judge(record: Sequence[Write], state: State, *, now: int) -> Verdict:
+    """Compares the writers' record with rows, points, outbox and dead letters.
+
+    Args:
+        record: all writes of all writers.
+        state: what database and index hold.
+        now: microseconds, not earlier than the reading of `state`.
+    """
+    verdict = Verdict()
+    documents = _documents(state.rows, verdict)
+    _judge_rows(record, documents, verdict, now)
+    examine(documents, state.points, verdict, now)
+    _judge_leftovers(state, verdict, now)
+    verdict.counts.update(
+        writes=len(record),
+        acknowledged=sum(write.version is not None for write in record),
+        rows=len(state.rows),
+        live=sum(document.belongs_in_index(now) for document in documents.values()),
+        points=len(state.points),
+        expiries_ahead=sum(entry.kind == "expiry" and entry.due > now for entry in state.outbox),
+    )
+    return verdict
+
+
+def _documents(rows: Iterable[StoredRow], verdict: Verdict) -> dict[Identity, Document]:
+    found = {}
+    for row in rows:
+        try:
+            found[row.namespace, row.key] = decode(row)
+        except Torn as exc:
+            verdict.add("torn", (row.namespace, row.key), str(exc))
+    return found
+
+
+def _judge_rows(record: Sequence[Write], documents: Mapping[Identity, Document], verdict: Verdict, now: int) -> None:
+    history: dict[Identity, list[Write]] = {}
+    for write in record:
+        history.setdefault((write.namespace, write.key), []).append(write)
+    for identity in history.keys() | documents.keys():
+        document = documents.get(identity)
+        fault = _fault_of(document, history.get(identity, []), now)
+        if fault is not None:
+            verdict.add(fault[0], identity, fault[1])
+        if document is not None and not document.deleted and document.is_expired(now - CLEANING):
+            verdict.add("uncleaned", identity, f"expired at {document.expires_at}")
+
+
+def _fault_of(document: Document | None, history: Sequence[Write], now: int) -> tuple[str, str] | None:
+    """Kind and reason of what is wrong with one item. The newest acknowledged write must be there, or an unknown one after it."""
+    newest = max((write.version for write in history if write.version is not None), default=0)
+    last = [write for write in history if newest and write.version == newest]
+    unknown = [write for write in history if write.version is None]
+    if document is None:
+        may_be_gone = not last or any(write.digest is None or _has_expired(write, now) for write in last + unknown)
+        return None if may_be_gone else ("lost", f"version {newest} was acknowledged and there is no row")
+    if document.version < newest:
+        return "lost", f"version {newest} was acknowledged and the row has {document.version}"
+    if document.version == newest:
+        return (
+            None
+            if any(_explains(write, document, now) for write in last)
+            else ("wrong", f"version {newest} holds something else")
+        )
+    if any(_explains(write, document, now) for write in unknown):
+        return None
+    return "unexplained", f"no write explains version {document.version} (acknowledged last: {newest})"
+
+
+def _explains(write: Write, document: Document, now: int) -> bool:
+    """Whether this write left the row as it is; an expired item is cleaned up at its own version."""
+    if document.deleted:
+        return write.digest is None or _has_expired(write, now)
+    if write.digest is None or document.value is None or digest_of(document.value) != write.digest:
+        return False
+    return document.indexed == write.indexed and _has_its_expiry(write, document.expires_at)
+
+
+def _has_its_expiry(write: Write, expires_at: int | None) -> bool:
+    if write.ttl is None or expires_at is None:
+        return write.ttl is None and expires_at is None
+    earliest = write.started_at + int(write.ttl * SECOND) - SECOND
+    return earliest <= expires_at and (
+        write.finished_at is None or expires_at <= write.finished_at + int(write.ttl * SECOND) + SECOND
+    )
+
+
+def _has_expired(write: Write, now: int) -> bool:
+    return write.ttl is not None and write.started_at + int(write.ttl * SECOND) <= now
+
+
+def _judge_leftovers(state: State, verdict: Verdict, now: int) -> None:
+    """Nothing may wait but the expiries that lie ahead."""
+    for entry in state.outbox:
+        if entry.kind != "expiry" or entry.due <= now - CLEANING:
+            verdict.add(
+                "outbox",
+                entry.item,
+                f"a {entry.kind} intent due at {entry.due} waits, {entry.attempts} attempts, {entry.error}",
+            )
+    for letter in state.letters:
+        verdict.add("dead", letter, "dead letter")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--records", type=Path, required=True, help="folder of the writers' files (*.log)")
+    parser.add_argument("--folder", type=Path, help="folder of an embedded store that is closed")
+    parser.add_argument("--cql", help="host:port")
+    parser.add_argument("--keyspace", default="scylla_store")
+    parser.add_argument("--qdrant", help="URL of the REST interface")
+    parser.add_argument("--collection", default="scylla_store")
+    options = parser.parse_args(arguments)
+    logs = sorted(options.records.glob("*.log"))
+    if options.folder:
+        state = read_embedded(options.folder)
+    else:
+        state = read_cluster(options.cql, options.keyspace, options.qdrant, options.collection)
+    verdict = judge(writes(logs), state, now=time.time_ns() // 1000)
+    print(json.dumps({**verdict.report(), "errors": errors(logs)}, indent=2, ensure_ascii=False))
+    return 0 if verdict.is_clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""What a writer process did, in its own file: one line of JSON before each operation and one after it.
+
+A line is handed to the operating system at once, so SIGKILL of the writer loses none that was complete. An operation with
+an intent and no outcome may have happened or not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+SECOND = 1_000_000
+
+
+@dataclass(frozen=True)
+class Write:
+    """One write of one item. Times are microseconds of the writer's clock.
+
+    Attributes:
+        digest: digest of the document; None for a delete.
+        ttl: seconds; None: for ever.
+        indexed: whether the document was to be searchable.
+        version: as acknowledged; None while nobody knows whether the write happened.
+        finished_at: when the outcome was known; None likewise.
+    """
+
+    namespace: tuple[str, ...]
+    key: str
+    digest: str | None
+    ttl: float | None = None
+    indexed: bool = True
+    version: int | None = None
+    started_at: int = 0
+    finished_at: int | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a writer stands: the number of its next operation, and how many documents it has sent."""
+
+    next_operation: int
+    documents: int
+
+
+def digest_of(value: Any) -> str:
+    """Digest of a document, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Record:
+    """Appends to a writer's file; opened again after a kill, it goes on after a torn line."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+        os.write(self._file, b"\n")
+
+    def intend(self, number: int, writes: Sequence[Write]) -> None:
+        """Says what operation `number` is about to write."""
+        rows = [[list(write.namespace), write.key, write.digest, write.ttl, write.indexed] for write in writes]
+        self._append({"event": "intent", "n": number, "writes": rows})
+
+    def acknowledge(self, number: int, versions: Sequence[int | None]) -> None:
+        """Says what the store answered; None at the position of a write that failed or whose answer was lost."""
+        self._append({"event": "outcome", "n": number, "versions": list(versions)})
+
+    def fail(self, number: int, error: BaseException) -> None:
+        """Says that operation `number` ended with this error: its writes may have happened or not."""
+        self._append({"event": "error", "n": number, "error": type(error).__name__, "message": str(error)[:300]})
+
+    def _append(self, line: dict[str, Any]) -> None:
+        os.write(self._file, json.dumps({**line, "at": time.time_ns() // 1000}).encode() + b"\n")
+
+
+def progress(path: Path) -> Progress:
+    """Where the writer of this file goes on; an operation that has an intent is not repeated."""
+    number = documents = 0
+    for line in _lines(path):
+        if line["event"] == "intent":
+            number = line["n"] + 1
+            documents += sum(digest is not None for _, _, digest, _, _ in line["writes"])
+    return Progress(number, documents)
+
+
+def writes(paths: Iterable[Path]) -> list[Write]:
+    """All writes of all writers."""
+    return [write for path in paths for write in _writes_of(path)]
+
+
+def errors(paths: Iterable[Path]) -> dict[str, int]:
+    """How often each class of error ended an operation."""
+    counts: dict[str, int] = {}
+    for path in paths:
+        for line in _lines(path):
+            if line["event"] == "error":
+                counts[line["error"]] = counts.get(line["error"], 0) + 1
+    return counts
+
+
+def _writes_of(path: Path) -> list[Write]:
+    found: dict[int, list[Write]] = {}
+    for line in _lines(path):
+        if line["event"] == "intent":
+            found[line["n"]] = [
+                Write(tuple(namespace), key, digest, ttl, indexed, started_at=line["at"])
+                for namespace, key, digest, ttl, indexed in line["writes"]
+            ]
+        elif line["event"] == "outcome":
+            found[line["n"]] = [
+                write if version is None else replace(write, version=version, finished_at=line["at"])
+                for write, version in zip(found[line["n"]], line["versions"], strict=True)
+            ]
+    return [write for operation in found.values() for write in operation]
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The complete lines. A torn one is an intent whose operation never began, or an outcome that was never told."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for text in file:
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(line, dict):
+                yield line

@@ -1,0 +1,134 @@
+"""How the judge reads: plain CQL, plain sqlite3, plain Qdrant REST, and qdrant_edge on the folder of a closed store."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.cells import StoredRow
+from tests.acceptance.points import StoredPoint
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An intent in the outbox; `due` in microseconds."""
+
+    item: tuple[tuple[str, ...], str]
+    kind: str
+    due: int
+    attempts: int = 0
+    error: str | None = None
+
+
+@dataclass
+class State:
+    """Everything that database and index hold."""
+
+    rows: list[StoredRow] = field(default_factory=list)
+    points: list[StoredPoint] = field(default_factory=list)
+    outbox: list[Waiting] = field(default_factory=list)
+    letters: list[str] = field(default_factory=list)
+
+
+def read_cluster(contact: str, keyspace: str, url: str, collection: str) -> State:
+    """Reads a Cassandra node (host:port) and a Qdrant server."""
+    from cassandra.query import tuple_factory
+
+    with cql_session(contact, keyspace) as session:
+        session.row_factory = tuple_factory
+        rows = session.execute("SELECT namespace, key, WRITETIME(head), head, body, refresh FROM items")
+        state = State(rows=[StoredRow(tuple(row[0]), *row[1:]) for row in rows if row[3] is not None])
+        state.outbox = read_outbox(session)
+        state.letters = [str(row[0]) for row in session.execute("SELECT id FROM dead_letters")]
+    state.points = list(_rest_points(url, collection))
+    return state
+
+
+def cql_session(contact: str, keyspace: str) -> Any:
+    """A context manager of a session of its own."""
+    from contextlib import contextmanager
+
+    from cassandra.cluster import Cluster
+
+    @contextmanager
+    def session() -> Iterator[Any]:
+        host, port = contact.rsplit(":", 1)
+        with Cluster([host], port=int(port), connect_timeout=30) as cluster:
+            connected = cluster.connect(keyspace)
+            connected.default_timeout = 60
+            yield connected
+
+    return session()
+
+
+def read_outbox(session: Any) -> list[Waiting]:
+    """All intents. Rows without a kind are late bookkeeping of acknowledged intents, which means nothing."""
+    from cassandra.query import tuple_factory
+
+    session.row_factory = tuple_factory
+    rows = session.execute("SELECT namespace, key, kind, due, attempts, error FROM outbox")
+    return [Waiting((tuple(row[0]), row[1]), row[2], row[3], row[4] or 0, row[5]) for row in rows if row[2] is not None]
+
+
+def read_embedded(folder: Path) -> State:
+    """Reads the folder of an embedded store that nobody has open."""
+    connection = sqlite3.connect(f"file:{folder / 'store.sqlite3'}?mode=ro", uri=True)
+    try:
+        rows = connection.execute(
+            "SELECT namespace, key, version, head, body, refresh FROM items WHERE head IS NOT NULL"
+        )
+        state = State(rows=[StoredRow(tuple(json.loads(row[0])), *row[1:]) for row in rows])
+        rows = connection.execute("SELECT namespace, key, kind, due, attempts, error FROM outbox")
+        state.outbox = [Waiting((tuple(json.loads(row[0])), row[1]), *row[2:]) for row in rows]
+        state.letters = [str(row[0]) for row in connection.execute("SELECT id FROM dead_letters")]
+    finally:
+        connection.close()
+    state.points = list(_edge_points(folder / "index"))
+    return state
+
+
+def _rest_points(url: str, collection: str) -> Iterator[StoredPoint]:
+    without_vector = {"must_not": [{"has_vector": "text"}]}
+    bare = {point["id"] for point in _scroll(url, collection, {"filter": without_vector, "with_payload": False})}
+    for point in _scroll(url, collection, {"with_payload": True}):
+        yield StoredPoint(point["id"], point["payload"] or {}, point["id"] not in bare)
+
+
+def _scroll(url: str, collection: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    offset = None
+    while True:
+        body = json.dumps({**query, "limit": _PAGE, "offset": offset, "with_vector": False}).encode()
+        request = urllib.request.Request(
+            f"{url}/collections/{collection}/points/scroll", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            result = json.load(response)["result"]
+        yield from result["points"]
+        offset = result["next_page_offset"]
+        if offset is None:
+            return
+
+
+def _edge_points(folder: Path) -> Iterator[StoredPoint]:
+    import qdrant_edge
+
+    shard = qdrant_edge.EdgeShard.load(str(folder))
+    try:
+        offset = None
+        while True:
+            records, offset = shard.scroll(
+                qdrant_edge.ScrollRequest(offset=offset, limit=_PAGE, with_payload=True, with_vector=True)
+            )
+            for record in records:
+                yield StoredPoint(str(record.id), record.payload or {}, bool(record.vector))
+            if offset is None:
+                return
+    finally:
+        shard.close()

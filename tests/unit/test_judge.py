@@ -1,0 +1,324 @@
+"""The judge sees what is wrong, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance import record
+from tests.acceptance.cells import HEAD, REFRESH, StoredRow
+from tests.acceptance.judge import judge
+from tests.acceptance.operations import Plan
+from tests.acceptance.points import NEVER, StoredPoint
+from tests.acceptance.record import SECOND, Record, Write, digest_of
+from tests.acceptance.sources import State, Waiting
+
+NAMESPACE = ("docs", "alice")
+NOW = 1_000_000 * SECOND
+VERSION = NOW - 100 * SECOND
+VALUE = {"text": "one two three four"}
+
+
+class World:
+    """A record and a state that fit: one item with two chunks."""
+
+    def __init__(self) -> None:
+        self.record = [written(VALUE)]
+        self.state = State(rows=[row(VALUE)], points=[point(0), point(1)])
+
+    def judged(self) -> dict[str, int]:
+        return {kind: len(found) for kind, found in judge(self.record, self.state, now=NOW).findings.items()}
+
+
+def written(
+    value: dict[str, Any] | None, *, key: str = "k", version: int | None = VERSION, ttl: float | None = None
+) -> Write:
+    start = (version or VERSION) - 10
+    digest = None if value is None else digest_of(value)
+    return Write(NAMESPACE, key, digest, ttl, True, version, start, None if version is None else start + 20)
+
+
+def row(
+    value: dict[str, Any] | None,
+    *,
+    key: str = "k",
+    version: int = VERSION,
+    write_id: bytes = b"w" * 16,
+    flags: int = 0,
+    expires_at: int = -1,
+) -> StoredRow:
+    body = json.dumps(value).encode()
+    flags |= value is None
+    head = HEAD.pack(write_id, 1, flags, version, expires_at, hashlib.blake2b(body, digest_size=16).digest())
+    return StoredRow(NAMESPACE, key, version, head, None if value is None else write_id + body)
+
+
+def point(ordinal: int, *, count: int = 2, key: str = "k", **changes: Any) -> StoredPoint:
+    start, end = (0, 9) if ordinal == 0 else (9, 18)
+    text = VALUE["text"][start:end]
+    payload = {
+        "namespace": list(NAMESPACE), "key": key, "item": f"item of {key}", "version": VERSION, "write": (b"w" * 16).hex(),
+        "fingerprint": "f", "model": "m", "expires_at": NEVER, "ordinal": ordinal, "count": count, "path": "text",
+        "start": start, "end": end, "text_hash": hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
+    }  # fmt: skip
+    return StoredPoint(f"{key}/{ordinal}", {**payload, **changes}, has_vector=True)
+
+
+def test_a_state_that_fits_the_record_is_clean() -> None:
+    assert World().judged() == {}
+
+
+def lost(world: World) -> None:
+    world.state = State()
+
+
+def lost_behind_an_older_version(world: World) -> None:
+    world.record.append(written({"text": "newer"}, version=VERSION + 5))
+
+
+def other_value(world: World) -> None:
+    world.record = [written({"text": "another"})]
+
+
+def other_expiry(world: World) -> None:
+    world.record = [written(VALUE, ttl=3600)]
+
+
+def lost_delete(world: World) -> None:
+    world.record.append(written(None, version=VERSION + 5))
+
+
+def revived(world: World) -> None:
+    world.record = [written(None, version=VERSION - 5)]
+
+
+def written_by_nobody(world: World) -> None:
+    world.record = []
+
+
+def torn(world: World) -> None:
+    stored = world.state.rows[0]
+    world.state.rows = [replace(stored, body=b"x" * 16 + (stored.body or b"")[16:])]
+
+
+def damaged_body(world: World) -> None:
+    stored = world.state.rows[0]
+    world.state.rows = [replace(stored, body=(stored.body or b"").replace(b"two", b"owt"))]
+
+
+def expired_and_not_cleaned(world: World) -> None:
+    world.record = [written(VALUE, ttl=10)]
+    world.state = State(rows=[row(VALUE, expires_at=VERSION + 10 * SECOND)])
+
+
+def missing(world: World) -> None:
+    world.state.points = []
+
+
+def missing_chunk(world: World) -> None:
+    world.state.points = [point(1)]
+
+
+def surplus_chunk(world: World) -> None:
+    world.state.points.append(point(2))
+
+
+def wrong_count(world: World) -> None:
+    world.state.points = [point(0, count=1), point(1)]
+
+
+def stale_version(world: World) -> None:
+    world.state.points[1] = point(1, version=VERSION - 1)
+
+
+def stale_write(world: World) -> None:
+    world.state.points[1] = point(1, write="00" * 16)
+
+
+def stale_expiry(world: World) -> None:
+    world.state.points = [point(0, expires_at=5), point(1, expires_at=5)]
+
+
+def another_text(world: World) -> None:
+    world.state.points[1] = point(1, text_hash="00")
+
+
+def no_vector(world: World) -> None:
+    world.state.points[0] = replace(point(0), has_vector=False)
+
+
+def anchor_for_text(world: World) -> None:
+    world.state.points = [replace(point(0, count=1, text_hash="", path=None), has_vector=False)]
+
+
+def orphan_of_no_row(world: World) -> None:
+    world.state.points.append(point(0, key="nobody", count=1))
+
+
+def orphan_of_a_deleted_row(world: World) -> None:
+    world.record = [written(None)]
+    world.state.rows = [row(None)]
+
+
+def orphan_of_an_expired_row(world: World) -> None:
+    world.record = [written(VALUE, ttl=10)]
+    world.state.rows = []
+
+
+def orphan_of_an_unindexed_row(world: World) -> None:
+    world.record = [replace(written(VALUE), indexed=False)]
+    world.state.rows = [row(VALUE, flags=4)]
+
+
+def nameless_point(world: World) -> None:
+    world.state.points.append(StoredPoint("x", {"version": 1}, has_vector=True))
+
+
+def intent_left(world: World) -> None:
+    world.state.outbox = [Waiting((NAMESPACE, "k"), "write", NOW + 60 * SECOND)]
+
+
+def expiry_overdue(world: World) -> None:
+    world.state.outbox = [Waiting((NAMESPACE, "k"), "expiry", NOW - 60 * SECOND)]
+
+
+def dead_letter(world: World) -> None:
+    world.state.letters = ["id"]
+
+
+@pytest.mark.parametrize(
+    ("plant", "found"),
+    [
+        (lost, {"lost": 1}),
+        (lost_behind_an_older_version, {"lost": 1}),
+        (other_value, {"wrong": 1}),
+        (other_expiry, {"wrong": 1}),
+        (lost_delete, {"lost": 1}),
+        (revived, {"unexplained": 1}),
+        (written_by_nobody, {"unexplained": 1}),
+        (torn, {"torn": 1, "lost": 1, "orphan": 1}),
+        (damaged_body, {"torn": 1, "lost": 1, "orphan": 1}),
+        (expired_and_not_cleaned, {"uncleaned": 1}),
+        (missing, {"missing": 1}),
+        (missing_chunk, {"incomplete": 1}),
+        (surplus_chunk, {"incomplete": 1}),
+        (wrong_count, {"incomplete": 1}),
+        (stale_version, {"stale": 1}),
+        (stale_write, {"stale": 1}),
+        (stale_expiry, {"stale": 1}),
+        (another_text, {"unembedded": 1}),
+        (no_vector, {"unembedded": 1}),
+        (anchor_for_text, {"unembedded": 1}),
+        (orphan_of_no_row, {"orphan": 1}),
+        (orphan_of_a_deleted_row, {"orphan": 1}),
+        (orphan_of_an_expired_row, {"orphan": 1}),
+        (orphan_of_an_unindexed_row, {"orphan": 1}),
+        (nameless_point, {"orphan": 1}),
+        (intent_left, {"outbox": 1}),
+        (expiry_overdue, {"outbox": 1}),
+        (dead_letter, {"dead": 1}),
+    ],
+)
+def test_a_planted_defect_is_found(plant: Callable[[World], None], found: dict[str, int]) -> None:
+    # Given a world that fits
+    world = World()
+    # When one thing in it is broken
+    plant(world)
+    # Then exactly that is found
+    assert world.judged() == found
+
+
+def test_an_unknown_write_may_have_won_or_not() -> None:
+    # Given an acknowledged write and a later one whose answer was lost
+    world = World()
+    world.record.append(written({"text": "unknown"}, version=None))
+    # Then the first one is fine as it is
+    assert world.judged() == {}
+    # And the second one too, when it is newer
+    world.state = State(rows=[row({"text": "unknown"}, version=VERSION + 7)], points=[])
+    assert world.judged() == {"missing": 1}
+
+
+def test_an_unknown_write_that_never_happened_leaves_nothing() -> None:
+    world = World()
+    world.record = [written(VALUE, version=None)]
+    world.state = State()
+    assert world.judged() == {}
+
+
+def test_an_expired_item_may_be_gone_or_a_deleted_head_at_its_own_version() -> None:
+    world = World()
+    world.record = [written(VALUE, ttl=10)]
+    for rows in ([], [row(None)]):
+        world.state = State(rows=rows)
+        assert world.judged() == {}
+
+
+def test_a_deleted_item_may_be_gone_or_a_deleted_head() -> None:
+    world = World()
+    world.record.append(written(None, version=VERSION + 5))
+    for rows in ([], [row(None, version=VERSION + 5)]):
+        world.state = State(rows=rows)
+        assert world.judged() == {}
+
+
+def test_an_item_with_an_expiry_ahead_has_it_in_its_points_and_waits_in_the_outbox() -> None:
+    world = World()
+    ends = VERSION + 3600 * SECOND
+    world.record = [written(VALUE, ttl=3600)]
+    world.state.rows = [row(VALUE, expires_at=ends)]
+    world.state.points = [point(0, expires_at=ends), point(1, expires_at=ends)]
+    world.state.outbox = [Waiting((NAMESPACE, "k"), "expiry", ends)]
+    assert world.judged() == {}
+
+
+def test_a_refresh_counts_only_for_the_write_that_it_names() -> None:
+    world = World()
+    ends = VERSION + 3600 * SECOND
+    world.record = [written(VALUE, ttl=3600)]
+    stored = row(VALUE, expires_at=ends)
+    world.state.points = [point(0, expires_at=ends), point(1, expires_at=ends)]
+    world.state.rows = [replace(stored, refresh=REFRESH.pack(b"o" * 16, ends + 9))]
+    assert world.judged() == {}
+    world.state.rows = [replace(stored, refresh=REFRESH.pack(b"w" * 16, ends + 9))]
+    assert world.judged() == {"stale": 1}
+
+
+def test_of_two_writers_with_one_version_either_may_have_won() -> None:
+    world = World()
+    world.record.append(written({"text": "the other"}))
+    assert world.judged() == {}
+
+
+def test_a_record_survives_a_torn_line_and_goes_on(tmp_path: Path) -> None:
+    # Given a record whose writer was killed in the middle of a line
+    path = tmp_path / "writer.log"
+    first = Record(path)
+    first.intend(0, [written(VALUE), written(None, key="gone")])
+    first.acknowledge(0, [5, None])
+    with path.open("a") as file:
+        file.write('{"event": "intent", "n": 1, "wri')
+    # When it is opened again and goes on
+    second = Record(path)
+    second.intend(1, [written(VALUE, key="next")])
+    second.fail(1, TimeoutError("late"))
+    # Then everything that was said is known
+    assert record.progress(path) == record.Progress(next_operation=2, documents=2)
+    assert [(write.key, write.version) for write in record.writes([path])] == [("k", 5), ("gone", None), ("next", None)]
+    assert record.errors([path]) == {"TimeoutError": 1}
+
+
+def test_an_operation_is_the_same_each_time_and_all_kinds_occur() -> None:
+    plan = Plan(seed=3, keys=50)
+    operations = [plan.operation(number) for number in range(500)]
+    assert operations == [Plan(seed=3, keys=50).operation(number) for number in range(500)]
+    assert {operation.name for operation in operations} == {"put", "put_many", "delete", "delete_many"}
+    documents = [document for operation in operations for document in operation.documents]
+    assert {document.indexed for document in documents} == {True, False}
+    assert {document.ttl is None or document.ttl > 60 for document in documents} == {True, False}
