@@ -72,7 +72,9 @@ class PartialFailure(TransientError):
 
     def __init__(self, receipts: Sequence[Any], errors: Sequence[StoreError | None]) -> None:
         failed = [error for error in errors if error is not None]
-        super().__init__(f"{len(failed)} of {len(errors)} writes failed, the others are stored; the first reason: {failed[0]}")
+        super().__init__(
+            f"{len(failed)} of {len(errors)} writes failed, the others are stored; the first reason: {failed[0]}"
+        )
         self.receipts = list(receipts)
         self.errors = list(errors)
 

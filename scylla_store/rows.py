@@ -121,7 +121,7 @@ def decode(cells: Cells | None) -> Row | None:
     head = Head.decode(cells.head, cells.id)
     expires_at = head.expires_at
     if cells.refresh is not None:
-        write_id, granted = _unstamp(cells.refresh, cells.id)
+        write_id, granted = unstamp(cells.refresh, cells.id)
         if write_id == head.write_id:
             expires_at = granted
     return Row(cells.id, cells.version, head, expires_at, cells.body, cells.letter)
@@ -155,12 +155,8 @@ def stamp(write_id: bytes, microseconds: int) -> bytes:
     return _STAMPED.pack(write_id, microseconds)
 
 
-def unstamp_letter(cells: Cells | Row) -> tuple[bytes, int] | None:
-    """Write id and timestamp of the row's dead letter, or None."""
-    return None if cells.letter is None else _unstamp(cells.letter, cells.id)
-
-
-def _unstamp(cell: bytes, item: ItemId) -> tuple[bytes, int]:
+def unstamp(cell: bytes, item: ItemId) -> tuple[bytes, int]:
+    """Write id and microseconds of a refresh or letter cell; raises DamagedRow."""
     try:
         write_id, microseconds = _STAMPED.unpack(cell)
     except struct.error as exc:

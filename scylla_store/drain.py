@@ -1,0 +1,153 @@
+"""The drain: outbox rows that are due go to the workers again. Celery messages may all be lost; this brings them back."""
+
+from __future__ import annotations
+
+import enum
+import json
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from scylla_store.clock import SECOND, Clock
+from scylla_store.database.base import Database
+from scylla_store.dispatch import Dispatcher
+from scylla_store.errors import BrokerUnavailable
+from scylla_store.intents import Bookkeeping, Entry, Kind, Ref
+from scylla_store.settings.options import Settings
+
+log = logging.getLogger(__name__)
+
+LEASE = "drain"
+SUMMARY = "drain.summary"
+_SUMMARY_ROWS = 10_000
+_END_OF_TIME = 2**62
+
+
+@dataclass(frozen=True)
+class DrainSummary:
+    """What the last drain saw. Times are microseconds; counts are exact only when `exact`."""
+
+    at: int
+    pending: int
+    retrying: int
+    oldest_filed_at: int | None
+    exact: bool
+    dispatched: int
+    backlog: int | None
+
+
+class Scope(enum.Enum):
+    """Which rows a drain takes: those that are due, also those that nobody dispatched yet, or all."""
+
+    DUE = enum.auto()
+    NEW = enum.auto()
+    ALL = enum.auto()
+
+
+class Drain:
+    """Dispatches what is due, at most `sync.drain_limit` rows a run, nothing while the queue is long.
+
+    Args:
+        alone: no other process can drain the same outbox (the owner of an embedded index), so no lease is taken.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        dispatcher: Dispatcher,
+        settings: Settings,
+        clock: Clock,
+        check_clock: Callable[[], None],
+        *,
+        alone: bool = False,
+    ) -> None:
+        self._database = database
+        self._dispatcher = dispatcher
+        self._settings = settings
+        self._clock = clock
+        self._check_clock = check_clock
+        self._alone = alone
+        self._owner = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+
+    def run(self, scope: Scope = Scope.DUE) -> DrainSummary | None:
+        """One drain; None when another process is at it.
+
+        Raises:
+            ClockSkew: this machine's clock is too far off to say what is due.
+        """
+        self._check_clock()
+        if self._alone:
+            return self._run(scope)
+        if not self._database.lease(LEASE, self._owner, max(60.0, 3 * self._settings.celery.drain_interval)):
+            return None
+        try:
+            summary = self._run(scope)
+            self._database.set_state(SUMMARY, json.dumps(asdict(summary)).encode())
+            return summary
+        finally:
+            self._database.release(LEASE, self._owner)
+
+    def _run(self, scope: Scope) -> DrainSummary:
+        now = self._clock()
+        dispatched = 0
+        backlog = self._dispatcher.backlog()
+        room = self._settings.sync.max_queue - (backlog or 0)
+
+        def push(entries: Sequence[Entry]) -> Sequence[Bookkeeping]:
+            nonlocal dispatched, room
+            taken: list[Bookkeeping] = []
+            for group in self._groups([entry for entry in entries if _is_taken(entry, scope, now)]):
+                if room <= 0 or not self._dispatch(group):
+                    room = 0
+                    break
+                room -= 1
+                dispatched += len(group)
+                taken += [self._pushed(entry) for entry in group]
+            return taken
+
+        if room > 0:
+            horizon = now if scope is Scope.DUE else _END_OF_TIME
+            self._database.outbox.sweep(horizon, self._settings.sync.drain_limit, push)
+        seen = self._database.outbox.summary(_SUMMARY_ROWS)
+        return DrainSummary(now, seen.pending, seen.retrying, seen.oldest_filed_at, seen.exact, dispatched, backlog)
+
+    def _groups(self, entries: Sequence[Entry]) -> list[list[Entry]]:
+        """One task each. Whoever was attempted and left neither outcome nor error goes alone: it may have killed its worker."""
+        suspects = [[entry] for entry in entries if entry.attempts and entry.error is None]
+        others = [entry for entry in entries if not (entry.attempts and entry.error is None)]
+        size = self._settings.publisher.batch_size
+        return [others[start : start + size] for start in range(0, len(others), size)] + suspects
+
+    def _dispatch(self, group: list[Entry]) -> bool:
+        try:
+            self._dispatcher.send([Ref(entry.intent, entry.attempts, again=True) for entry in group], str(uuid.uuid4()))
+        except BrokerUnavailable as exc:
+            log.warning("The drain stops, the broker does not take tasks: %s", exc)
+            return False
+        return True
+
+    def _pushed(self, entry: Entry) -> Bookkeeping:
+        """The next attempt lies past the longest wait and run of this dispatch, which expires before that."""
+        later = self._clock() + int(dispatch_lifetime(self._settings) * SECOND)
+        return Bookkeeping(entry.intent.key, later, entry.attempts, entry.error, entry.first_failed_at)
+
+
+def dispatch_lifetime(settings: Settings) -> float:
+    """Seconds after which a dispatched ref is dispatched again: as long in the queue as a run may take, and the run."""
+    return 2 * settings.sync.time_limit
+
+
+def load_summary(database: Database) -> DrainSummary | None:
+    """The last drain's summary."""
+    stored = database.state(SUMMARY)
+    return None if stored is None else DrainSummary(**json.loads(stored))
+
+
+def _is_taken(entry: Entry, scope: Scope, now: int) -> bool:
+    if entry.intent.kind is Kind.EXPIRY and entry.intent.key.due > now:
+        return False
+    is_new = entry.next_attempt == entry.intent.key.due and not entry.attempts
+    return scope is Scope.ALL or entry.next_attempt <= now or (scope is Scope.NEW and is_new)

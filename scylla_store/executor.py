@@ -1,0 +1,149 @@
+"""The in-process executor: the Dispatcher of embedded mode. One daemon thread a process indexes what puts hand in.
+
+It owns the embedded index folder when no other process does, indexes what other processes write to the same database,
+and takes over when the owner is gone.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from scylla_store.drain import Scope
+from scylla_store.errors import BrokerUnavailable, EmbeddedIndexBusy, StoreError
+from scylla_store.intents import Ref
+
+log = logging.getLogger(__name__)
+
+MOST_TASKS = 1000
+TICK = 0.5
+"""Seconds between two looks at what other processes wrote and at what is due."""
+
+
+class Engine(Protocol):
+    """What the executor runs; wired to the worker and the drain."""
+
+    def open(self) -> None:
+        """Opens the index; EmbeddedIndexBusy while another process owns it."""
+
+    def work(self, refs: Sequence[Ref]) -> None:
+        """Indexes the refs."""
+
+    def catch_up(self, scope: Scope) -> None:
+        """Dispatches what waits."""
+
+    def data_version(self) -> int:
+        """Changes when another process wrote to the database."""
+
+
+class InProcessExecutor:
+    """Runs sync tasks in a thread of this process. Starts with the first task or `start()`, again after a fork."""
+
+    def __init__(self, engine: Callable[[], Engine], tick: float = TICK) -> None:
+        self._make_engine = engine
+        self._tick = tick
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._changed = threading.Condition()
+        self._tasks: collections.deque[Sequence[Ref]] = collections.deque()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._announced_busy = False
+
+    def start(self) -> None:
+        """Starts the thread if it does not run in this process."""
+        if self._pid != os.getpid():
+            self._begin()
+        with self._changed:
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._run, name="scylla-store-executor", daemon=True)
+                self._thread.start()
+
+    def send(self, refs: Sequence[Ref], task_id: str) -> None:
+        """Queues the refs; BrokerUnavailable when the queue is full or closed (the outbox keeps them)."""
+        self.start()
+        with self._changed:
+            if self._closed or len(self._tasks) >= MOST_TASKS:
+                raise BrokerUnavailable("The in-process queue is full or closed; the outbox keeps the task's documents")
+            self._tasks.append(refs)
+            self._changed.notify()
+
+    def backlog(self) -> int:
+        """How many tasks wait."""
+        return len(self._tasks)
+
+    def close(self, timeout: float = 1.5) -> None:
+        """Ends after the task at hand, or leaves it to the outbox; twice is fine."""
+        if self._pid != os.getpid():
+            self._begin()
+        with self._changed:
+            self._closed = True
+            self._tasks.clear()
+            self._changed.notify()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                log.warning(
+                    "The executor did not end within %s s (an embedder hangs?); its thread is abandoned.", timeout
+                )
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def _run(self) -> None:
+        engine = self._make_engine()
+        opened = False
+        version: int | None = None
+        while not self._closed:
+            try:
+                if not opened:
+                    opened = self._open(engine)
+                    if not opened:
+                        self._wait(self._tick)
+                        continue
+                    version = engine.data_version()
+                    engine.catch_up(Scope.ALL)
+                task = self._next()
+                if task is not None:
+                    engine.work(task)
+                    continue
+                current = engine.data_version()
+                engine.catch_up(Scope.DUE if current == version else Scope.NEW)
+                version = current
+            except StoreError as exc:
+                log.warning("Indexing in this process failed, it goes on in %s s: %s", self._tick, exc)
+                self._wait(self._tick)
+            except Exception:
+                log.exception("Indexing in this process failed; it goes on in %s s.", self._tick)
+                self._wait(self._tick)
+
+    def _open(self, engine: Engine) -> bool:
+        try:
+            engine.open()
+        except EmbeddedIndexBusy as exc:
+            with self._changed:
+                self._tasks.clear()  # the outbox has them, and the owner of the index takes them from there
+            if not self._announced_busy:
+                log.info("%s", exc)
+                self._announced_busy = True
+            return False
+        return True
+
+    def _next(self) -> Sequence[Ref] | None:
+        """The next task; None when a tick passed without one."""
+        with self._changed:
+            if not self._tasks and not self._closed:
+                self._changed.wait(self._tick)
+            return self._tasks.popleft() if self._tasks else None
+
+    def _wait(self, seconds: float) -> None:
+        with self._changed:
+            if not self._closed:
+                self._changed.wait(seconds)

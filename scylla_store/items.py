@@ -1,0 +1,90 @@
+"""What callers hold: items, writes, pages, hits."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from scylla_store.clock import to_datetime
+from scylla_store.identity import Namespace
+from scylla_store.rows import IndexSpec, Row
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A document as the database holds it. Times are aware UTC datetimes; `version` is its write time in microseconds."""
+
+    namespace: Namespace
+    key: str
+    value: dict[str, Any]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Row) -> Item:
+        """The item of a visible row; raises DamagedRow when its body cannot be decoded."""
+        return cls(
+            namespace=row.id.namespace,
+            key=row.id.key,
+            value=row.value(),
+            version=row.version,
+            created_at=to_datetime(row.head.created_at),
+            updated_at=to_datetime(row.version),
+            expires_at=None if row.expires_at is None else to_datetime(row.expires_at),
+        )
+
+
+@dataclass(frozen=True)
+class Put:
+    """One write of `put_many`; the arguments of `put`."""
+
+    namespace: Sequence[str]
+    key: str
+    value: dict[str, Any]
+    index: IndexSpec | list[str] = None
+    ttl: float | None = None
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """Some results, and where the next ones begin (None at the end)."""
+
+    items: list[T]
+    cursor: str | None
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One item that a search found.
+
+    Attributes:
+        item: the item as it is now.
+        score: cosine similarity of its best chunk, higher is nearer.
+        path: where the matched chunk stands in the value; "$" when all its strings were joined; None for an item without text.
+        text: the matched chunk; None when the item changed since it was indexed.
+        fresh: whether the index holds the item's current write.
+    """
+
+    item: Item
+    score: float
+    path: str | None
+    text: str | None
+    fresh: bool
+
+
+class SyncStatus(str, enum.Enum):
+    """How far one write is on its way to the index."""
+
+    PENDING = "pending"
+    RETRYING = "retrying"
+    SYNCED = "synced"
+    DEAD = "dead"
+    SUPERSEDED = "superseded"
+    NOT_INDEXED = "not_indexed"

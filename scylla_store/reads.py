@@ -1,0 +1,157 @@
+"""Reading items: by key, by page, by count. The database is the truth, and expiry is judged here at every read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from scylla_store.clock import SECOND, VersionClock
+from scylla_store.cursors import from_cursor, to_cursor
+from scylla_store.database.base import Database
+from scylla_store.errors import ValidationError
+from scylla_store.identity import ItemId, Namespace, checked_key, checked_namespace
+from scylla_store.intents import Kind, Ref, new_intent
+from scylla_store.items import Item, Page
+from scylla_store.publisher import Publisher
+from scylla_store.rows import Row, decode, stamp
+from scylla_store.settings.options import Settings
+
+MOST = 10_000
+"""Largest `limit` of one call."""
+
+_NAMESPACES = 200
+
+
+class Reader:
+    """Reads from the database."""
+
+    def __init__(self, database: Database, publisher: Publisher, clock: VersionClock, settings: Settings) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._clock = clock
+        self._margin = int(settings.sync.margin * SECOND)
+        self._skew = int(settings.clock.max_clock_skew * SECOND)
+
+    def rows(self, ids: Sequence[ItemId]) -> dict[ItemId, Row]:
+        """Rows that a reader sees now."""
+        now = self._clock.now()
+        cells = self._database.read(ids)
+        rows = ((item, decode(found)) for item, found in cells.items())
+        return {item: row for item, row in rows if row is not None and row.is_visible(now)}
+
+    def get(self, namespace: object, key: object, *, refresh_ttl: bool = False) -> Item | None:
+        """One item, or None. `refresh_ttl` grants it its whole TTL again, from now."""
+        item = ItemId(checked_namespace(namespace), checked_key(key))
+        row = self.rows([item]).get(item)
+        if row is not None and refresh_ttl and row.expires_at is not None:
+            row = self._refresh(row)
+        return None if row is None else Item.of(row)
+
+    def get_many(self, keys: Sequence[tuple[object, object]]) -> list[Item | None]:
+        """Items in the order of the keys."""
+        ids = [ItemId(checked_namespace(namespace), checked_key(key)) for namespace, key in keys]
+        rows = self.rows(list(dict.fromkeys(ids))) if ids else {}
+        return [Item.of(rows[item]) if item in rows else None for item in ids]
+
+    def _refresh(self, row: Row) -> Row:
+        """Writes a cell of its own, never head or body: that would undo a put that comes between."""
+        assert row.head.expires_at is not None
+        now = self._clock.now()
+        granted = now + row.head.expires_at - row.version
+        if row.expires_at is not None and granted <= row.expires_at:
+            return row
+        timestamp = self._clock.version(row.version + 1)
+        write = row.head.write_id
+        intents = [
+            new_intent(row.id, write, row.version, Kind.REFRESH, now=now, due=now + self._margin),
+            new_intent(row.id, write, row.version, Kind.EXPIRY, now=now, due=granted + self._skew),
+        ]
+        keep = (granted - now) // SECOND + 3600
+        self._database.refresh(row.id, stamp(write, granted), timestamp=timestamp, ttl=keep, intents=intents)
+        self._publisher.collect([Ref(intents[0])])
+        return Row(row.id, row.version, row.head, granted, row.body, row.letter)
+
+    def page(self, prefix: object, *, limit: int = 100, cursor: str | None = None) -> Page[Item]:
+        """Items under the prefix by namespace and key, exact."""
+        namespace = checked_namespace(prefix, argument="prefix", prefix=True)
+        limit = checked_limit(limit)
+        call = ["list", list(namespace)]
+        position = from_cursor(cursor, call)
+        items: list[Item] = []
+        for row in self._scan(namespace, position, limit + 1):
+            if len(items) == limit:
+                last = items[-1]
+                return Page(items, to_cursor(call, [list(last.namespace), last.key]))
+            items.append(Item.of(row))
+        return Page(items, None)
+
+    def count(self, prefix: Namespace) -> int:
+        """How many items a reader sees under the prefix: reads them all."""
+        return sum(1 for _ in self._scan(prefix, None, MOST))
+
+    def _scan(self, prefix: Namespace, position: Sequence[object] | None, page: int) -> Iterator[Row]:
+        """Visible rows under the prefix after the position, in order."""
+        start = None if position is None else (tuple(position[0]), position[1])  # type: ignore[arg-type]
+        if start is not None:
+            yield from self._scan_namespace(start[0], str(start[1]), page)
+        for namespace in self.all_namespaces(prefix, None if start is None else start[0]):
+            yield from self._scan_namespace(namespace, None, page)
+
+    def _scan_namespace(self, namespace: Namespace, after: str | None, page: int) -> Iterator[Row]:
+        page = min(page, 1000)
+        while True:
+            cells = self._database.keys(namespace, after=after, limit=page)
+            now = self._clock.now()
+            for found in cells:
+                row = decode(found)
+                if row is not None and row.is_visible(now):
+                    yield row
+            if len(cells) < page:
+                return
+            after = cells[-1].id.key
+
+    def all_namespaces(self, prefix: Namespace, after: Namespace | None) -> Iterator[Namespace]:
+        """Listed namespaces under the prefix, in order."""
+        while True:
+            found = self._database.namespaces(prefix, after=after, limit=_NAMESPACES)
+            for registration in found:
+                yield registration.namespace
+            if len(found) < _NAMESPACES:
+                return
+            after = found[-1].namespace
+
+    def list_namespaces(
+        self,
+        prefix: object = (),
+        suffix: object = (),
+        *,
+        max_depth: int | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Namespace]:
+        """Namespaces by prefix and suffix, cut to `max_depth` labels, each one once."""
+        start = checked_namespace(prefix, argument="prefix", prefix=True)
+        end = checked_namespace(suffix, argument="suffix", prefix=True)
+        if max_depth is not None and (isinstance(max_depth, bool) or not isinstance(max_depth, int) or max_depth < 1):
+            raise ValidationError(f"max_depth must be a whole number of at least 1, not {max_depth!r}")
+        limit = checked_limit(limit)
+        call = ["list_namespaces", list(start), list(end), max_depth]
+        position = from_cursor(cursor, call)
+        found: list[Namespace] = []
+        last = None if position is None else tuple(position)
+        shown = None if last is None or max_depth is None else last[:max_depth]
+        for namespace in self.all_namespaces(start, last):
+            cut = namespace[:max_depth]
+            if cut != shown and namespace[len(namespace) - len(end) :] == end:
+                if len(found) == limit:
+                    return Page(found, to_cursor(call, list(last or ())))
+                found.append(cut)
+                shown = cut
+            last = namespace
+        return Page(found, None)
+
+
+def checked_limit(limit: object, argument: str = "limit", least: int = 1) -> int:
+    """Returns the limit: a whole number of `least` to 10,000; raises ValidationError."""
+    if isinstance(limit, bool) or not isinstance(limit, int) or not least <= limit <= MOST:
+        raise ValidationError(f"{argument} must be a whole number of {least} to {MOST}, not {limit!r}")
+    return limit

@@ -1,0 +1,85 @@
+"""What became of one write. Everything is derived from the database; the Celery task is a hint only."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+
+from scylla_store.database.base import Database
+from scylla_store.errors import DeadLettered, SyncTimeout
+from scylla_store.identity import ItemId, item_digest
+from scylla_store.intents import IntentKey
+from scylla_store.items import SyncStatus
+from scylla_store.rows import unstamp
+
+_FIRST_POLL = 0.002
+_LONGEST_POLL = 0.25
+
+
+@dataclass
+class Receipt:
+    """Says that a write is stored, and tells how far it is on its way to the index.
+
+    Attributes:
+        version: the write's version in microseconds; None when a conditional write was replaced before it could be read.
+        created: there was no live item before.
+        existed: there was one (of a delete: it is gone now).
+        task_id: the Celery task that will first try to index it; None when it did not fit the queue (the outbox has it).
+    """
+
+    database: Database = field(repr=False)
+    item: ItemId
+    version: int | None
+    write_id: bytes = field(repr=False)
+    intent: IntentKey = field(repr=False)
+    created: bool
+    existed: bool
+    indexed: bool = field(repr=False, default=True)
+    task_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        return self.item.key
+
+    @property
+    def namespace(self) -> tuple[str, ...]:
+        return self.item.namespace
+
+    def status(self) -> SyncStatus:
+        """Reads the outbox row, and once that is gone the item's head."""
+        entry = self.database.outbox.get([self.intent]).get(self.intent)
+        if entry is not None:
+            return SyncStatus.RETRYING if entry.attempts or entry.error else SyncStatus.PENDING
+        cells = self.database.read([self.item], body=False).get(self.item)
+        if cells is not None and cells.letter is not None and unstamp(cells.letter, self.item)[0] == self.write_id:
+            return SyncStatus.DEAD
+        if cells is not None and cells.head is not None and cells.head[:16] != self.write_id:
+            return SyncStatus.SUPERSEDED
+        return SyncStatus.SYNCED if self.indexed else SyncStatus.NOT_INDEXED
+
+    def wait(self, timeout: float = 5.0) -> Receipt:
+        """Waits until the index holds this write or a newer one.
+
+        Args:
+            timeout: seconds.
+
+        Raises:
+            SyncTimeout: not yet; the outbox goes on trying.
+            DeadLettered: it failed for good, with the reason.
+        """
+        deadline = time.monotonic() + timeout
+        pause = _FIRST_POLL
+        while self.database.outbox.get([self.intent]):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise SyncTimeout(
+                    f"The index does not hold {self.item} after {timeout} s; it stays in the outbox and will be indexed later"
+                )
+            time.sleep(min(left, pause * (0.5 + random.random())))
+            pause = min(_LONGEST_POLL, pause * 2)
+        if self.status() is SyncStatus.DEAD:
+            letter = self.database.letter(item_digest(self.item))
+            reason = "its letter is gone already" if letter is None else letter.message
+            raise DeadLettered(f"{self.item} is stored, but indexing it failed for good: {reason}")
+        return self

@@ -1,0 +1,115 @@
+"""Finding items by meaning: the index finds chunks, the database says what they are now."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from scylla_store.clock import VersionClock
+from scylla_store.embedders.base import Embedder
+from scylla_store.errors import ValidationError
+from scylla_store.identity import ItemId, Namespace, checked_namespace, namespace_digest
+from scylla_store.index.base import Index, Match, Vector
+from scylla_store.items import Hit, Item
+from scylla_store.points import text_hash
+from scylla_store.reads import Reader, checked_limit
+from scylla_store.rows import Row
+from scylla_store.texts import text_at
+
+_LEAST_FETCH = 20
+_MOST_FETCH = 1000
+
+
+class Searcher:
+    """Embeds the query, asks the index, reads the items."""
+
+    def __init__(
+        self, reader: Reader, index: Index, embedder: Embedder, clock: VersionClock, open_index: Callable[[], None]
+    ) -> None:
+        self._reader = reader
+        self._index = index
+        self._embedder = embedder
+        self._clock = clock
+        self._open_index = open_index
+
+    def search(
+        self,
+        prefix: object,
+        query: str | None,
+        *,
+        vector: Sequence[float] | None,
+        limit: int,
+        offset: int,
+        min_score: float | None,
+    ) -> list[Hit]:
+        """One hit per item, its best chunk, best first. Goes on fetching when items are gone, until `limit` or the end."""
+        namespace = checked_namespace(prefix, argument="prefix", prefix=True)
+        limit, offset = checked_limit(limit), checked_limit(offset, "offset", least=0)
+        _check_score(min_score)
+        vector = self._checked_vector(query, vector)
+        self._open_index()
+        if vector is None:
+            vector = self._embedder.embed([str(query)])[0]
+        hits: dict[ItemId, Hit] = {}
+        tried: set[ItemId] = set()
+        wanted, start = offset + limit, 0
+        size = max(_LEAST_FETCH, min(_MOST_FETCH, 2 * wanted))
+        while len(hits) < wanted:
+            found = self._index.query(
+                vector,
+                prefix=namespace_digest(namespace) if namespace else None,
+                now=self._clock.now(),
+                limit=size,
+                offset=start,
+                min_score=min_score,
+            )
+            hits.update(self._hydrate(found, tried, namespace))
+            if len(found) < size:
+                break
+            start += size
+        return list(hits.values())[offset:wanted]
+
+    def _hydrate(self, found: Sequence[Match], tried: set[ItemId], prefix: Namespace) -> dict[ItemId, Hit]:
+        best: dict[ItemId, Match] = {}
+        for match in found:
+            item = ItemId(tuple(match.payload["namespace"]), match.payload["key"])
+            if item not in tried and item.namespace[: len(prefix)] == prefix:
+                best.setdefault(item, match)
+        tried.update(best)
+        rows = self._reader.rows(list(best)) if best else {}
+        return {item: _hit(rows[item], match) for item, match in best.items() if item in rows}
+
+    def _checked_vector(self, query: object, vector: Sequence[float] | None) -> Vector | None:
+        if (query is None) == (vector is None):
+            raise ValidationError("search needs a query or a vector, and not both")
+        if vector is None:
+            if not isinstance(query, str) or not query.strip():
+                raise ValidationError("query must be a string with text in it")
+            return None
+        try:
+            numbers = [float(number) for number in vector]
+        except (TypeError, ValueError):
+            raise ValidationError("vector must be a sequence of numbers") from None
+        if len(numbers) != self._embedder.dimensions or not all(math.isfinite(number) for number in numbers):
+            raise ValidationError(f"vector must have {self._embedder.dimensions} finite numbers, it has {len(numbers)}")
+        return numbers
+
+
+def _check_score(min_score: object) -> None:
+    if min_score is not None and (
+        isinstance(min_score, bool) or not isinstance(min_score, (int, float)) or not math.isfinite(min_score)
+    ):
+        raise ValidationError(f"min_score must be a finite number, not {min_score!r}")
+
+
+def _hit(row: Row, match: Match) -> Hit:
+    item = Item.of(row)
+    payload = match.payload
+    fresh = payload.get("write") == row.head.write_id.hex()
+    path = payload.get("path")
+    text = None
+    if fresh and path is not None:
+        whole = text_at(item.value, path)
+        piece = None if whole is None else whole[payload["start"] : payload["end"]]
+        text = piece if piece is not None and text_hash(piece) == payload["text_hash"] else None
+    return Hit(item=item, score=match.score, path=path, text=text, fresh=fresh)

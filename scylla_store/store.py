@@ -1,0 +1,284 @@
+"""The store: everything an application does with documents, on one page."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any
+
+from scylla_store.clock import Clock, system_clock
+from scylla_store.database.base import Database
+from scylla_store.dead_letters import DeadLetters
+from scylla_store.dispatch import Dispatcher
+from scylla_store.embedders.base import Embedder
+from scylla_store.errors import ConfigurationError, StoreClosed
+from scylla_store.identity import Namespace, checked_namespace, namespace_digest
+from scylla_store.index.base import Index
+from scylla_store.items import Hit, Item, Page, Put
+from scylla_store.operations import Health, Operations, Status
+from scylla_store.receipts import Receipt
+from scylla_store.rows import IndexSpec
+from scylla_store.settings.options import Settings
+from scylla_store.wiring import Parts
+from scylla_store.writes import Change
+
+Receipts = list[Receipt]
+Hits = list[Hit]
+Items = list[Item | None]
+Index_ = IndexSpec | list[str]
+
+
+class ScyllaStore:
+    """A document store that can be searched by meaning.
+
+    `put` writes to the database and returns; embedding and indexing follow in the background. Safe to share between
+    threads, safe to create at module level (it connects at first use), safe to use on both sides of a fork.
+
+        with ScyllaStore.from_settings() as store:
+            store.put(("docs", "alice"), "k1", {"title": "Tea", "text": "How to brew it"})
+            hits = store.search(("docs",), "a hot drink")
+
+    Args:
+        settings: what `scylla_store.settings.load` returns, or None for the defaults.
+        database, index, embedder, dispatcher: collaborators to use instead of those that the settings describe; they
+            are not closed with the store.
+        clock: time in microseconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        database: Database | None = None,
+        index: Index | None = None,
+        embedder: Embedder | None = None,
+        dispatcher: Dispatcher | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._parts = Parts(
+            settings or Settings(),
+            database=database,
+            index=index,
+            embedder=embedder,
+            dispatcher=dispatcher,
+            clock=clock,
+        )
+        self._ready = False
+        self._closed = False
+        self._lock = threading.RLock()
+
+    @classmethod
+    def from_settings(cls, **overrides: Any) -> ScyllaStore:
+        """A store from defaults, settings file, SCYLLA_STORE_* variables and keyword arguments, the later ones winning.
+
+        Args:
+            overrides: options by name, with `__` between section and name: `path="…"`, `database__keyspace="x"`.
+
+        Raises:
+            ConfigurationError: everything that is wrong, at once.
+        """
+        from scylla_store.settings import load
+
+        return cls(load(**overrides))
+
+    @property
+    def settings(self) -> Settings:
+        """The effective settings, frozen."""
+        return self._parts.settings
+
+    @property
+    def parts(self) -> Parts:
+        """The collaborators, for the task layer and for tests."""
+        self._check_open()
+        return self._parts
+
+    # -- writing
+
+    def put(
+        self,
+        namespace: Sequence[str],
+        key: str,
+        value: dict[str, Any],
+        *,
+        index: Index_ = None,
+        ttl: float | None = None,
+        wait: float | None = None,
+    ) -> Receipt:
+        """Stores a document, replacing what was there.
+
+        Args:
+            namespace: labels, outermost first: `("docs", "alice")`.
+            key: 1 to 1,024 bytes.
+            value: a JSON object, at most `limits.max_document_bytes`.
+            index: what is embedded: None for the configured fields, False for nothing, or paths such as "sections[*].text".
+            ttl: seconds until it expires, a number > 0; None: never.
+            wait: seconds to wait until it is searchable; None: not at all.
+
+        Raises:
+            ValidationError: an argument is wrong; nothing was written.
+            DatabaseUnavailable: the database did not take it. OutcomeUnknown: it may have.
+            SyncTimeout, DeadLettered: only with `wait`; it is stored.
+        """
+        writer = self._started().writer
+        receipt = writer.write([writer.check_put(Put(namespace, key, value, index, ttl))])[0]
+        return receipt if wait is None else receipt.wait(wait)
+
+    def put_many(self, puts: Iterable[Put], *, wait: float | None = None) -> Receipts:
+        """Stores many documents; receipts come in input order, the last put of a key wins.
+
+        Raises:
+            ValidationError: any of them is wrong; nothing was written.
+            PartialFailure: some were not stored; it says which, and has the receipts of the others.
+        """
+        writer = self._started().writer
+        return self._write_all([writer.check_put(put, f"puts[{number}].") for number, put in enumerate(puts)], wait)
+
+    def delete(self, namespace: Sequence[str], key: str, *, wait: float | None = None) -> Receipt:
+        """Deletes a document; `receipt.existed` says whether there was one. `wait`: until its points are gone too."""
+        writer = self._started().writer
+        receipt = writer.write([writer.check_delete(namespace, key)])[0]
+        return receipt if wait is None else receipt.wait(wait)
+
+    def delete_many(self, keys: Iterable[tuple[Sequence[str], str]], *, wait: float | None = None) -> Receipts:
+        """Deletes many documents; receipts come in input order."""
+        writer = self._started().writer
+        return self._write_all([writer.check_delete(namespace, key) for namespace, key in keys], wait)
+
+    def _write_all(self, changes: list[Change], wait: float | None) -> Receipts:
+        receipts = self._started().writer.write(changes) if changes else []
+        for receipt in receipts if wait is not None else ():
+            receipt.wait(wait or 0.0)
+        return receipts
+
+    # -- reading
+
+    def get(self, namespace: Sequence[str], key: str, *, refresh_ttl: bool = False) -> Item | None:
+        """The document, or None. `refresh_ttl` grants it its whole TTL again, from now."""
+        return self._started().reader.get(namespace, key, refresh_ttl=refresh_ttl)
+
+    def get_many(self, keys: Iterable[tuple[Sequence[str], str]]) -> Items:
+        """The documents (or None) in the order of the keys."""
+        return self._started().reader.get_many(list(keys))
+
+    def search(
+        self,
+        prefix: Sequence[str],
+        query: str | None = None,
+        *,
+        vector: Sequence[float] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        min_score: float | None = None,
+    ) -> Hits:
+        """Items under the prefix whose text is nearest in meaning, best first, one hit per item.
+
+        The index may lag behind the database by what is pending; items are read from the database, so that a deleted
+        or expired one never appears and a value is always the current one (`hit.fresh` says whether it is the indexed one).
+
+        Args:
+            prefix: the first labels of the namespaces to search; `()` for all.
+            query: text; or `vector`: finite numbers, as many as the embedder has dimensions.
+            limit: 1 to 10,000 items, after `offset` of them.
+            min_score: smallest cosine similarity.
+
+        Raises:
+            IndexUnavailable, EmbedderUnavailable, EmbeddedIndexBusy: try again later.
+        """
+        return self._started().searcher.search(
+            prefix, query, vector=vector, limit=limit, offset=offset, min_score=min_score
+        )
+
+    def list(self, prefix: Sequence[str], *, limit: int = 100, cursor: str | None = None) -> Page[Item]:
+        """Documents under the prefix, by namespace and key, from the database: exact."""
+        return self._started().reader.page(prefix, limit=limit, cursor=cursor)
+
+    def list_namespaces(
+        self,
+        prefix: Sequence[str] = (),
+        suffix: Sequence[str] = (),
+        *,
+        max_depth: int | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Namespace]:
+        """Namespaces that begin and end with these labels, cut to `max_depth` labels, each one once."""
+        return self._started().reader.list_namespaces(prefix, suffix, max_depth=max_depth, limit=limit, cursor=cursor)
+
+    def count(self, prefix: Sequence[str], *, exact: bool = False) -> int:
+        """How many documents are under the prefix: those that the index knows, or exactly (reads them all)."""
+        namespace = checked_namespace(prefix, argument="prefix", prefix=True)
+        if exact:
+            return self._started().reader.count(namespace)
+        self.parts.open_index()
+        digest = namespace_digest(namespace) if namespace else None
+        return self.parts.index.count(prefix=digest, now=self.parts.clock.now())
+
+    # -- operating
+
+    def setup(self) -> None:
+        """Makes schema, collection and payload indexes; idempotent, never alters what it did not make."""
+        self.parts.database.setup()
+        self.parts.index.setup(self.parts.specification)
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """What could not be indexed: list, get, replay, discard."""
+        return DeadLetters(self._started().database, self._parts.publisher, self._parts.clock)
+
+    def status(self, exact: bool = False) -> Status:
+        """How far the index is behind: the last drain's summary and its age, or exact counts."""
+        return Operations(self.parts).status(exact=exact)
+
+    def health(self) -> dict[str, Health]:
+        """One line for each dependency: ok, degraded or down, latency in seconds, reason."""
+        return Operations(self.parts).health()
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Hands everything collected to the broker now; False when that took longer than `timeout` seconds."""
+        return self.parts.publisher.flush(timeout)
+
+    def close(self) -> None:
+        """Ends within 2 s and leaves nothing behind; twice is fine. What was not published is in the outbox."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._parts.close()
+
+    def __enter__(self) -> ScyllaStore:
+        self._check_open()
+        self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- state
+
+    def _started(self) -> Parts:
+        if not self._ready:
+            self._start()
+        self._check_open()
+        return self._parts
+
+    def _start(self) -> None:
+        with self._lock:
+            self._check_open()
+            _refuse_gevent()
+            self._parts.start()
+            self._ready = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed("The store is closed; make a new one")
+
+
+def _refuse_gevent() -> None:
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        raise ConfigurationError(
+            "scylla_store blocks in real threads and does not work under gevent's monkey patches; use gthread workers"
+        )

@@ -1,0 +1,206 @@
+"""From settings to collaborators. The only module that knows every variant; each is imported when it is chosen."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import random
+import threading
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from scylla_store.clock import Clock, VersionClock, system_clock
+from scylla_store.database.base import Database
+from scylla_store.dispatch import Dispatcher
+from scylla_store.drain import Drain, Scope
+from scylla_store.embedders.base import Embedder
+from scylla_store.errors import ConfigurationError
+from scylla_store.executor import InProcessExecutor
+from scylla_store.index.base import Index, IndexSpecification
+from scylla_store.intents import Ref
+from scylla_store.points import Recipe
+from scylla_store.publisher import Publisher
+from scylla_store.reads import Reader
+from scylla_store.registry import Registry
+from scylla_store.search import Searcher
+from scylla_store.settings.options import Settings
+from scylla_store.skew import SkewGuard
+from scylla_store.sync import Sync
+from scylla_store.worker import Worker
+from scylla_store.writes import Writer
+
+log = logging.getLogger(__name__)
+
+
+class Parts:
+    """The collaborators of one store, each made when it is first used. What was passed in is not closed here."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        database: Database | None = None,
+        index: Index | None = None,
+        embedder: Embedder | None = None,
+        dispatcher: Dispatcher | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        self.settings = settings
+        self.clock = VersionClock(clock)
+        self._given = {"database": database, "index": index, "embedder": embedder, "dispatcher": dispatcher}
+        self._lock = threading.RLock()
+        self._index_opened_in: int | None = None
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the index is a folder that one process owns."""
+        return self._given["index"] is None and self.settings.index.url is None
+
+    @cached_property
+    def database(self) -> Database:
+        given: Any = self._given["database"]
+        if given is not None:
+            return given  # type: ignore[no-any-return]
+        if self.settings.database.contact_points:
+            from scylla_store.database.cql import ScyllaDB
+
+            return ScyllaDB(self.settings.database)
+        from scylla_store.database.sqlite import SQLite
+
+        return SQLite(Path(self.settings.path), timeout=self.settings.database.timeout)
+
+    @cached_property
+    def index(self) -> Index:
+        given: Any = self._given["index"]
+        if given is not None:
+            return given  # type: ignore[no-any-return]
+        if self.settings.index.url is not None:
+            from scylla_store.index.server import QdrantServer
+
+            return QdrantServer(self.settings.index)
+        from scylla_store.index.edge import QdrantEdge
+
+        return QdrantEdge(Path(self.settings.path))
+
+    @cached_property
+    def embedder(self) -> Any:
+        from scylla_store.embedders import GuardedEmbedder, load_embedder
+
+        given: Any = self._given["embedder"]
+        return GuardedEmbedder(given or load_embedder(self.settings.embedder), self.settings.embedder.timeout)
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        given: Any = self._given["dispatcher"]
+        if given is not None:
+            return given  # type: ignore[no-any-return]
+        if self.settings.celery.broker_url is not None:
+            from scylla_store.contrib.celery.dispatcher import CeleryDispatcher
+
+            return CeleryDispatcher(self.settings)
+        return InProcessExecutor(lambda: _Engine(self))
+
+    @cached_property
+    def guard(self) -> SkewGuard:
+        return SkewGuard(self.database, self.settings.clock, self.clock.now)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        return Publisher(self.dispatcher, self.settings.publisher)
+
+    @cached_property
+    def registry(self) -> Registry:
+        return Registry(self.database, self.clock.now)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        return Recipe(self.embedder.name, self.settings.chunking, self.settings.index.fields)
+
+    @cached_property
+    def specification(self) -> IndexSpecification:
+        return IndexSpecification(self.embedder.dimensions, self.embedder.name)
+
+    @cached_property
+    def sync(self) -> Sync:
+        return Sync(self.database, self.index, self.embedder, self.recipe, self.settings, self.clock.now)
+
+    @cached_property
+    def worker(self) -> Worker:
+        return Worker(self.sync, self.database, self.clock, self.settings.sync, random.random)
+
+    @cached_property
+    def drain(self) -> Drain:
+        return Drain(
+            self.database, self.dispatcher, self.settings, self.clock.now, self.guard.check, alone=self.is_embedded
+        )
+
+    @cached_property
+    def writer(self) -> Writer:
+        return Writer(self.database, self.publisher, self.registry, self.guard, self.clock, self.settings, self.encoder)
+
+    @cached_property
+    def reader(self) -> Reader:
+        return Reader(self.database, self.publisher, self.clock, self.settings)
+
+    @cached_property
+    def searcher(self) -> Searcher:
+        return Searcher(self.reader, self.index, self.embedder, self.clock, self.open_index)
+
+    @cached_property
+    def encoder(self) -> Callable[[Any], Any] | None:
+        encoder = self.settings.encoder
+        return load_dotted(encoder, "encoder") if isinstance(encoder, str) else encoder
+
+    def open_index(self) -> None:
+        """Opens the index; an embedded one is made when it is missing. EmbeddedIndexBusy while another process owns it."""
+        if self._index_opened_in == os.getpid():
+            return
+        with self._lock:
+            self.index.connect()
+            if self.is_embedded:
+                self.index.setup(self.specification)
+            self._index_opened_in = os.getpid()
+
+    def start(self) -> None:
+        """In embedded mode: starts to index what an earlier process left."""
+        if isinstance(self.dispatcher, InProcessExecutor):
+            self.dispatcher.start()
+
+    def close(self) -> None:
+        """Closes what was made here, in the order of the data flow."""
+        for name in ("publisher", "dispatcher", "embedder", "index", "database"):
+            made = self.__dict__.get(name)
+            if made is not None and self._given.get(name) is None:
+                made.close()
+
+
+class _Engine:
+    """What the in-process executor runs."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def open(self) -> None:
+        self._parts.open_index()
+
+    def work(self, refs: Sequence[Ref]) -> None:
+        self._parts.worker.work(refs)
+
+    def catch_up(self, scope: Scope) -> None:
+        self._parts.drain.run(scope if self._parts.is_embedded else Scope.DUE)
+
+    def data_version(self) -> int:
+        version: Callable[[], int] | None = getattr(self._parts.database, "data_version", None)
+        return 0 if version is None else version()
+
+
+def load_dotted(path: str, option: str) -> Any:
+    """The object of 'package.module:attribute'; raises ConfigurationError naming the option."""
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as exc:
+        raise ConfigurationError(f"{option} = {path!r} cannot be loaded: {exc}") from exc

@@ -1,0 +1,194 @@
+"""The write path: check, read the head, choose the version, write item and intents in one batch, hand the refs on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scylla_store.clock import SECOND, VersionClock
+from scylla_store.database.base import Database, Mutation, Writing
+from scylla_store.errors import DamagedRow, PartialFailure, StoreError
+from scylla_store.identity import ItemId, checked_key, checked_namespace
+from scylla_store.intents import SHARDS, Intent, Kind, Ref, new_intent
+from scylla_store.items import Put
+from scylla_store.publisher import Publisher
+from scylla_store.receipts import Receipt
+from scylla_store.registry import Registry
+from scylla_store.rows import Head, IndexSpec, Row, decode, encode_body, row_hash
+from scylla_store.settings.options import Settings
+from scylla_store.skew import SkewGuard
+from scylla_store.sync import DELETED_TTL
+from scylla_store.values import checked_index, checked_ttl, encode_value
+
+log = logging.getLogger(__name__)
+
+CHUNK = 1000
+"""Writes of `put_many` whose heads are read at once; on SQLite one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One checked write. `value` is the document in JSON, None for a delete."""
+
+    id: ItemId
+    value: bytes | None
+    index: IndexSpec = None
+    ttl: float | None = None
+
+
+class Writer:
+    """Turns puts and deletes into stored rows and receipts. Needs the database only."""
+
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        registry: Registry,
+        guard: SkewGuard,
+        clock: VersionClock,
+        settings: Settings,
+        encoder: Callable[[Any], Any] | None,
+    ) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._registry = registry
+        self._guard = guard
+        self._clock = clock
+        self._limits = settings.limits
+        self._margin = int(settings.sync.margin * SECOND)
+        self._skew = int(settings.clock.max_clock_skew * SECOND)
+        self._encoder = encoder
+
+    def check_put(self, put: Put, argument: str = "") -> Change:
+        """Raises ValidationError, naming the argument, before anything is written."""
+        item = ItemId(
+            checked_namespace(put.namespace, argument=f"{argument}namespace"),
+            checked_key(put.key, argument=f"{argument}key"),
+        )
+        value = encode_value(
+            put.value,
+            encoder=self._encoder,
+            max_bytes=self._limits.max_document_bytes,
+            max_depth=self._limits.max_depth,
+        )
+        checked_ttl(put.ttl, self._clock.now())
+        return Change(item, value, checked_index(put.index), put.ttl)
+
+    def check_delete(self, namespace: object, key: object) -> Change:
+        """Raises ValidationError, naming the argument."""
+        return Change(ItemId(checked_namespace(namespace), checked_key(key)), None)
+
+    def write(self, changes: Sequence[Change]) -> list[Receipt]:
+        """Writes all changes; of several of one item the last one wins, and all of them get its receipt.
+
+        Raises:
+            DatabaseUnavailable, OutcomeUnknown: of a single change, as it happened.
+            PartialFailure: some of several changes failed; it has the receipts of the others.
+        """
+        self._guard.check()
+        last = {change.id: change for change in changes}
+        self._registry.register({item.namespace for item, change in last.items() if change.value is not None})
+        results: dict[ItemId, Receipt | StoreError] = {}
+        distinct = list(last.values())
+        for start in range(0, len(distinct), CHUNK):
+            results.update(self._write_chunk(distinct[start : start + CHUNK]))
+        return _receipts([results[change.id] for change in changes])
+
+    def _write_chunk(self, changes: Sequence[Change]) -> dict[ItemId, Receipt | StoreError]:
+        started = self._clock.now()
+        shard = random.randrange(SHARDS)
+        try:
+            with self._database.writing([change.id for change in changes]) as writing:
+                prepared = [self._prepare(change, writing, shard) for change in changes]
+                errors = writing.commit([mutation for mutation, _ in prepared])
+        except StoreError as exc:
+            if len(changes) == 1:
+                raise
+            return {change.id: exc for change in changes}
+        stored = [pair for pair, error in zip(prepared, errors, strict=True) if error is None]
+        if self._clock.now() - started > self._margin:
+            stored = [(self._file_again(mutation), receipt) for mutation, receipt in stored]
+        self._publish(stored)
+        return {
+            mutation.id: receipt if error is None else error
+            for (mutation, receipt), error in zip(prepared, errors, strict=True)
+        }
+
+    def _prepare(self, change: Change, writing: Writing, shard: int) -> tuple[Mutation, Receipt]:
+        before = self._row(change.id, writing)
+        floor = writing.floor(change.id)
+        self._guard.refuse_far_ahead(floor, f"{change.id.namespace}/{change.id.key}")
+        version = self._clock.version(floor)
+        existed = before is not None and before.is_visible(version)
+        created_at = before.head.created_at if before is not None and existed else version
+        expires_at = checked_ttl(change.ttl, version)
+        head = Head(
+            write_id=os.urandom(16),
+            created_at=created_at,
+            expires_at=expires_at,
+            deleted=change.value is None,
+            index=change.index,
+            row_hash=bytes(16) if change.value is None else row_hash(change.value),
+        )
+        intents = self._intents(change.id, head, version, shard)
+        mutation = Mutation(
+            id=change.id,
+            version=version,
+            head=head.encode(),
+            body=None if change.value is None else encode_body(head.write_id, change.value),
+            intents=intents,
+            ttl=DELETED_TTL if change.value is None else None,
+        )
+        receipt = Receipt(
+            database=self._database,
+            item=change.id,
+            version=version,
+            write_id=head.write_id,
+            intent=intents[0].key,
+            created=not existed and change.value is not None,
+            existed=existed,
+            indexed=change.value is None or change.index is not False,
+        )
+        return mutation, receipt
+
+    def _row(self, item: ItemId, writing: Writing) -> Row | None:
+        try:
+            return decode(writing.heads.get(item))
+        except DamagedRow as exc:
+            log.error("A damaged row is overwritten by a new write: %s", exc)
+            return None
+
+    def _intents(self, item: ItemId, head: Head, version: int, shard: int) -> tuple[Intent, ...]:
+        write = new_intent(
+            item, head.write_id, version, Kind.WRITE, now=version, due=version + self._margin, shard=shard
+        )
+        if head.expires_at is None:
+            return (write,)
+        due = head.expires_at + self._skew
+        return write, new_intent(item, head.write_id, version, Kind.EXPIRY, now=version, due=due, shard=shard)
+
+    def _file_again(self, mutation: Mutation) -> Mutation:
+        """A write that took longer than the margin: a worker may have acknowledged its intent before the row was there."""
+        now = self._clock.now()
+        head = Head.decode(mutation.head, mutation.id)
+        again = new_intent(mutation.id, head.write_id, mutation.version, Kind.AGAIN, now=now, due=now)
+        self._database.outbox.file([again])
+        return mutation
+
+    def _publish(self, stored: Sequence[tuple[Mutation, Receipt]]) -> None:
+        task_ids = self._publisher.collect([Ref(mutation.intents[0]) for mutation, _ in stored])
+        for (_, receipt), task_id in zip(stored, task_ids, strict=True):
+            receipt.task_id = task_id
+
+
+def _receipts(results: list[Receipt | StoreError]) -> list[Receipt]:
+    errors = [result if isinstance(result, StoreError) else None for result in results]
+    if not any(errors):
+        return [result for result in results if isinstance(result, Receipt)]
+    if len(results) == 1 and errors[0] is not None:
+        raise errors[0]
+    raise PartialFailure([result if isinstance(result, Receipt) else None for result in results], errors)
