@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from scylla_store.clock import SECOND, VersionClock
 from scylla_store.cursors import from_cursor, to_cursor
@@ -88,12 +89,14 @@ class Reader:
         """How many items a reader sees under the prefix: reads them all."""
         return sum(1 for _ in self._scan(prefix, None, MOST))
 
-    def _scan(self, prefix: Namespace, position: Sequence[object] | None, page: int) -> Iterator[Row]:
+    def _scan(self, prefix: Namespace, position: Sequence[Any] | None, page: int) -> Iterator[Row]:
         """Visible rows under the prefix after the position, in order."""
-        start = None if position is None else (tuple(position[0]), position[1])  # type: ignore[arg-type]
-        if start is not None:
-            yield from self._scan_namespace(start[0], str(start[1]), page)
-        for namespace in self.all_namespaces(prefix, None if start is None else start[0]):
+        started: Namespace | None = None
+        if position is not None:
+            labels, key = position
+            started = tuple(labels)
+            yield from self._scan_namespace(started, str(key), page)
+        for namespace in self.all_namespaces(prefix, started):
             yield from self._scan_namespace(namespace, None, page)
 
     def _scan_namespace(self, namespace: Namespace, after: str | None, page: int) -> Iterator[Row]:

@@ -175,7 +175,7 @@ class Sync:
         ready: list[Job] = []
         while jobs:
             seen = self._index.points_of([job.digest for job in jobs])
-            suspects = []
+            suspects: list[Job] = []
             for job in jobs:
                 job.seen = seen.get(job.digest, [])
                 looks_newer = planning.needs_another_look(job.seen, job.row, job.mark)
@@ -258,7 +258,7 @@ class Sync:
         together: list[Point] = []
         for job in jobs:
             stored = {point.id: point.version for point in job.seen}
-            alone = []
+            alone: list[Point] = []
             for draft in job.plan.upserts:
                 point = Point(draft.id, None if draft.text is None else vectors[draft.text_hash], draft.payload)
                 (together if stored.get(draft.id, 0) <= bound else alone).append(point)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scylla_store.clock import Clock, VersionClock, system_clock
 from scylla_store.database.base import Database
@@ -32,6 +32,9 @@ from scylla_store.sync import Sync
 from scylla_store.worker import Worker
 from scylla_store.writes import Writer
 
+if TYPE_CHECKING:
+    from scylla_store.embedders import GuardedEmbedder
+
 log = logging.getLogger(__name__)
 
 
@@ -50,20 +53,22 @@ class Parts:
     ) -> None:
         self.settings = settings
         self.clock = VersionClock(clock)
-        self._given = {"database": database, "index": index, "embedder": embedder, "dispatcher": dispatcher}
+        self._given_database = database
+        self._given_index = index
+        self._given_embedder = embedder
+        self._given_dispatcher = dispatcher
         self._lock = threading.RLock()
         self._index_opened_in: int | None = None
 
     @property
     def is_embedded(self) -> bool:
         """Whether the index is a folder that one process owns."""
-        return self._given["index"] is None and self.settings.index.url is None
+        return self._given_index is None and self.settings.index.url is None
 
     @cached_property
     def database(self) -> Database:
-        given: Any = self._given["database"]
-        if given is not None:
-            return given  # type: ignore[no-any-return]
+        if self._given_database is not None:
+            return self._given_database
         if self.settings.database.contact_points:
             from scylla_store.database.cql import ScyllaDB
 
@@ -74,9 +79,8 @@ class Parts:
 
     @cached_property
     def index(self) -> Index:
-        given: Any = self._given["index"]
-        if given is not None:
-            return given  # type: ignore[no-any-return]
+        if self._given_index is not None:
+            return self._given_index
         if self.settings.index.url is not None:
             from scylla_store.index.server import QdrantServer
 
@@ -86,17 +90,15 @@ class Parts:
         return QdrantEdge(Path(self.settings.path))
 
     @cached_property
-    def embedder(self) -> Any:
+    def embedder(self) -> GuardedEmbedder:
         from scylla_store.embedders import GuardedEmbedder, load_embedder
 
-        given: Any = self._given["embedder"]
-        return GuardedEmbedder(given or load_embedder(self.settings.embedder), self.settings.embedder.timeout)
+        return GuardedEmbedder(self._given_embedder or load_embedder(self.settings.embedder), self.settings.embedder.timeout)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
-        given: Any = self._given["dispatcher"]
-        if given is not None:
-            return given  # type: ignore[no-any-return]
+        if self._given_dispatcher is not None:
+            return self._given_dispatcher
         if self.settings.celery.broker_url is not None:
             from scylla_store.contrib.celery.dispatcher import CeleryDispatcher
 
@@ -152,7 +154,10 @@ class Parts:
     @cached_property
     def encoder(self) -> Callable[[Any], Any] | None:
         encoder = self.settings.encoder
-        return load_dotted(encoder, "encoder") if isinstance(encoder, str) else encoder
+        if isinstance(encoder, str):
+            loaded: Callable[[Any], Any] = load_dotted(encoder, "encoder")
+            return loaded
+        return encoder
 
     def open_index(self) -> None:
         """Opens the index; an embedded one is made when it is missing. EmbeddedIndexBusy while another process owns it."""
@@ -173,7 +178,7 @@ class Parts:
         """Closes what was made here, in the order of the data flow."""
         for name in ("publisher", "dispatcher", "embedder", "index", "database"):
             made = self.__dict__.get(name)
-            if made is not None and self._given.get(name) is None:
+            if made is not None and made is not getattr(self, f"_given_{name}", None):
                 made.close()
 
 
