@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.acceptance.cells import Document, Identity, StoredRow, Torn, decode
 from tests.acceptance.points import examine
+from tests.acceptance.processes import ROOT
 from tests.acceptance.record import SECOND, Write, digest_of, errors, writes
 from tests.acceptance.sources import State, read_cluster, read_embedded
 
@@ -157,6 +160,15 @@ def _judge_leftovers(state: State, verdict: Verdict, now: int) -> None:
             )
     for letter in state.letters:
         verdict.add("dead", letter, "dead letter")
+
+
+def judged(*arguments: object) -> dict[str, Any]:
+    """What the judge prints for these arguments; it runs in a process of its own."""
+    command = [sys.executable, "-m", "tests.acceptance.judge", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"The judge failed: {done.stderr}")
+    return dict(json.loads(done.stdout))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -99,7 +99,11 @@ class Plan:
         self._seed = seed
         self._keys = keys
         owner = f"writer {seed}"
-        self._namespaces = (("acceptance", owner), ("acceptance", owner, "news"), ("ac", "ceptance\0", f"{owner}. ü/𝕏"))
+        self._namespaces = (
+            ("acceptance", owner),
+            ("acceptance", owner, "news"),
+            ("ac", "ceptance\0", f"{owner}. ü/\U0001d54f"),
+        )
 
     def operation(self, number: int) -> Operation:
         """Operation `number`."""

@@ -79,19 +79,29 @@ def read_outbox(session: Any) -> list[Waiting]:
 
 def read_embedded(folder: Path) -> State:
     """Reads the folder of an embedded store that nobody has open."""
-    connection = sqlite3.connect(f"file:{folder / 'store.sqlite3'}?mode=ro", uri=True)
+    connection = sqlite3.connect(database_file(folder))
     try:
         rows = connection.execute(
             "SELECT namespace, key, version, head, body, refresh FROM items WHERE head IS NOT NULL"
         )
         state = State(rows=[StoredRow(tuple(json.loads(row[0])), *row[1:]) for row in rows])
-        rows = connection.execute("SELECT namespace, key, kind, due, attempts, error FROM outbox")
-        state.outbox = [Waiting((tuple(json.loads(row[0])), row[1]), *row[2:]) for row in rows]
+        state.outbox = embedded_outbox(connection)
         state.letters = [str(row[0]) for row in connection.execute("SELECT id FROM dead_letters")]
     finally:
         connection.close()
     state.points = list(_edge_points(folder / "index"))
     return state
+
+
+def database_file(folder: Path) -> Path:
+    """The database of an embedded store."""
+    return folder / "store.sqlite3"
+
+
+def embedded_outbox(connection: sqlite3.Connection) -> list[Waiting]:
+    """All intents."""
+    rows = connection.execute("SELECT namespace, key, kind, due, attempts, error FROM outbox")
+    return [Waiting((tuple(json.loads(row[0])), row[1]), *row[2:]) for row in rows]
 
 
 def _rest_points(url: str, collection: str) -> Iterator[StoredPoint]:

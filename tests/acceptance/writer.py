@@ -72,13 +72,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--documents", type=int, required=True, help="how many documents to send in all")
     parser.add_argument("--record", type=Path, required=True)
+    parser.add_argument("--until", type=Path, help="goes on, beyond --documents, until this file exists")
     parser.add_argument("--rate", type=float, default=0.0, help="documents a second; 0: as fast as possible")
     options = parser.parse_args()
     plan = Plan(options.seed, keys=max(4, int(options.documents * _KEYS_PER_DOCUMENT)))
     with ScyllaStore.from_settings() as store:
         writer = Writer(store, plan, options.record)
         began, first = time.monotonic(), writer.documents
-        while writer.documents < options.documents:
+        while writer.documents < options.documents or (options.until and not options.until.exists()):
             writer.step()
             if options.rate:
                 # A pace, so that a run lasts long enough for everything to be killed in it.

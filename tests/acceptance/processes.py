@@ -1,0 +1,96 @@
+"""Processes of ours that tests start, kill and start again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+class Child:
+    """A Python process in a session of its own, so that its children die with it.
+
+    Args:
+        name: names its log file too.
+        arguments: what comes after `python`.
+        environment: on top of ours.
+        folder: where `<name>.log` is appended to.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+        self.name = name
+        self.log = folder / f"{name}.out"
+        self._arguments = [sys.executable, *arguments]
+        self._environment = {**os.environ, **environment}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, niceness: int = 0) -> None:
+        """Starts it unless it runs; a higher niceness leaves the processors to others."""
+        if self.is_running:
+            return
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                ["nice", "-n", str(niceness), *self._arguments],
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs or before it was started; negative: the signal that ended it."""
+        return None if self._process is None else self._process.poll()
+
+    def kill(self) -> None:
+        """SIGKILL to it and all its children."""
+        self._end(signal.SIGKILL)
+
+    def stop(self, seconds: float = 15.0) -> None:
+        """SIGTERM, and SIGKILL to what is left after `seconds`."""
+        if self._process is not None and self.is_running:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+        self._end(signal.SIGKILL)
+
+    def kill_one_child(self, position: float) -> bool:
+        """SIGKILL to one child process (a pool process of a worker), chosen by `position` in [0, 1); False: it has none."""
+        assert self._process is not None
+        listing = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        try:
+            children = [int(pid) for pid in listing.read_text().split()]
+            if not children:
+                return False
+            os.kill(children[int(position * len(children))], signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return True
+
+    def wait(self, seconds: float) -> int:
+        """Its exit code; raises subprocess.TimeoutExpired."""
+        assert self._process is not None
+        return self._process.wait(seconds)
+
+    def tail(self, characters: int = 3000) -> str:
+        """The end of its output."""
+        return self.log.read_text(errors="replace")[-characters:] if self.log.exists() else ""
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself
+            os.killpg(self._process.pid, number)
+        self._process.wait(10)
