@@ -89,13 +89,18 @@ def read_embedded(folder: Path) -> State:
         state.letters = [str(row[0]) for row in connection.execute("SELECT id FROM dead_letters")]
     finally:
         connection.close()
-    state.points = list(_edge_points(folder / "index"))
+    state.points = list(_edge_points(edge_folder(folder)))
     return state
 
 
 def database_file(folder: Path) -> Path:
     """The database of an embedded store."""
     return folder / "store.sqlite3"
+
+
+def edge_folder(folder: Path) -> Path:
+    """The index of an embedded store."""
+    return folder / "index"
 
 
 def embedded_outbox(connection: sqlite3.Connection) -> list[Waiting]:
