@@ -66,16 +66,17 @@ class Straggler:
 
 
 class SlotTables(Protocol):
-    """Storage under the slotted outbox. The cells have write times, as everywhere (see `database.base`)."""
+    """Storage under the slotted outbox. The cells have write times, as everywhere (see `database.base`): that of an insert
+    is below that of any bookkeeping, and that below the write time of any ack, whenever they are made."""
 
     def write(self, intents: Sequence[Intent]) -> None:
-        """Writes rows at write time `due`; their next attempt is `due`."""
+        """Writes rows; their next attempt is `due`."""
 
     def update(self, bookkeeping: Sequence[Bookkeeping]) -> None:
-        """Writes bookkeeping at write time max(due + 1, now); it may leave half a row when the row is gone."""
+        """Writes bookkeeping; the later one wins; it may leave half a row when the row is gone."""
 
     def remove(self, keys: Sequence[IntentKey]) -> None:
-        """Deletes rows, whole or half, at write time due + 10 years: nothing that comes later revives them."""
+        """Deletes rows, whole or half: no insert or bookkeeping that comes later revives them."""
 
     def get(self, keys: Sequence[IntentKey]) -> dict[IntentKey, Entry]:
         """Those of the rows that exist and are whole."""

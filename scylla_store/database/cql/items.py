@@ -1,0 +1,156 @@
+"""Items: heads before a write, logged batches, reads by partition, conditional writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from scylla_store.database.base import Mutation
+from scylla_store.database.cql.batches import Encoder, Part
+from scylla_store.database.cql.encoding import bigint, integer, labels, text, texts
+from scylla_store.database.cql.session import Deadline, Session
+from scylla_store.errors import StoreError
+from scylla_store.identity import ItemId, Namespace
+from scylla_store.intents import Intent
+from scylla_store.rows import Cells
+
+if TYPE_CHECKING:
+    from cassandra.query import BoundStatement
+
+_KEYS_PER_SELECT = 100
+_ROWS_PER_PAGE = 100
+
+
+class Items:
+    """The items table, and the intents that are written with it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @contextmanager
+    def writing(self, ids: Sequence[ItemId]) -> Iterator[_Writing]:
+        """See `Database.writing`. One deadline spans the read of the heads and the write."""
+        deadline = self._session.deadline()
+        yield _Writing(self._session, self._select(ids, "head", deadline), deadline)
+
+    def read(self, ids: Sequence[ItemId], *, body: bool, serial: bool) -> dict[ItemId, Cells]:
+        """See `Database.read`."""
+        return self._select(ids, "row" if body else "head", self._session.deadline(), serial=serial)
+
+    def compare_and_set(self, expected: bytes | None, mutation: Mutation) -> bool:
+        """See `Database.compare_and_set`."""
+        key = [labels(mutation.id.namespace), text(mutation.id.key)]
+        condition = [] if expected is None else [expected]
+        if mutation.ttl is None:
+            name = "create_if_absent" if expected is None else "replace_if_same"
+            return self._session.apply(name, [mutation.head, mutation.body, *key, *condition])
+        name = "bar_if_absent" if expected is None else "delete_if_same"
+        return self._session.apply(name, [integer(mutation.ttl), mutation.head, *key, *condition])
+
+    def refresh(self, item: ItemId, cell: bytes, *, timestamp: int, ttl: int, intents: Sequence[Intent]) -> None:
+        """See `Database.refresh`."""
+        encoder = Encoder(self._session)
+        values = [bigint(timestamp), integer(ttl), cell, encoder.labels(item.namespace), text(item.key)]
+        batch = self._session.batch([self._session.bound("refresh_item", values), *map(encoder.intent, intents)])
+        for _ in self._session.each([batch], self._session.deadline(), write=True):
+            pass
+
+    def keys(self, namespace: Namespace, *, after: str | None, limit: int) -> list[Cells]:
+        """See `Database.keys`. Rows without a head (only the mark of a letter is left) do not count."""
+        found: list[Cells] = []
+        partition = labels(namespace)
+        deadline = self._session.deadline()
+        while len(found) < limit:
+            wanted = limit - len(found)
+            if after is None:
+                rows = self._session.rows(
+                    "scan_from_start", [partition, integer(wanted)], deadline, page=_ROWS_PER_PAGE
+                )
+            else:
+                rows = self._session.rows(
+                    "scan", [partition, text(after), integer(wanted)], deadline, page=_ROWS_PER_PAGE
+                )
+            found += [_cells(namespace, row) for row in rows if row[2] is not None]
+            if len(rows) < wanted:
+                break
+            after = rows[-1][0]
+        return found
+
+    def _select(
+        self, ids: Sequence[ItemId], name: str, deadline: Deadline, *, serial: bool = False
+    ) -> dict[ItemId, Cells]:
+        """Cells by id, one select for up to a hundred keys of a partition, several in flight."""
+        groups: dict[Namespace, list[str]] = {}
+        for namespace, key in dict.fromkeys(ids):
+            groups.setdefault(namespace, []).append(key)
+        selects = list(self._selects(groups, name, serial))
+        answers = self._session.each((statement for _, statement in selects), deadline, write=False)
+        found: dict[ItemId, Cells] = {}
+        for (namespace, _), rows in zip(selects, answers, strict=True):
+            for row in rows:
+                cells = _cells(namespace, row)
+                found[cells.id] = cells
+        return found
+
+    def _selects(
+        self, groups: Mapping[Namespace, Sequence[str]], name: str, serial: bool
+    ) -> Iterator[tuple[Namespace, BoundStatement]]:
+        for namespace, keys in groups.items():
+            partition = labels(namespace)
+            for start in range(0, len(keys), _KEYS_PER_SELECT):
+                chunk = keys[start : start + _KEYS_PER_SELECT]
+                if len(chunk) == 1:
+                    statement = self._session.bound(name, [partition, text(chunk[0])])
+                else:
+                    statement = self._session.bound(f"{name}s", [partition, texts(chunk)])
+                if serial:
+                    statement.consistency_level = self._session.serial
+                yield namespace, statement
+
+
+class _Writing:
+    """See `database.base.Writing`."""
+
+    def __init__(self, session: Session, cells: Mapping[ItemId, Cells], deadline: Deadline) -> None:
+        self._session = session
+        self._deadline = deadline
+        self._cells = cells
+        self.heads: Mapping[ItemId, Cells] = {item: found for item, found in cells.items() if found.head is not None}
+
+    def floor(self, item: ItemId) -> int:
+        """The version above the head's."""
+        cells = self._cells.get(item)
+        return 0 if cells is None else cells.version + 1
+
+    def commit(self, mutations: Sequence[Mutation]) -> list[StoreError | None]:
+        """See `Writing.commit`."""
+        failures: list[StoreError | None] = [None] * len(mutations)
+        batches, large = Encoder(self._session).parts(mutations, self._session.settings.max_batch_bytes)
+        if large:
+            self._send([intents for intents, _ in large], failures)
+            self._send([item for _, item in large if failures[item.positions[0]] is None], failures)
+        self._send(batches, failures)
+        return failures
+
+    def _send(self, parts: Sequence[Part], failures: list[StoreError | None]) -> None:
+        outcomes = self._session.outcomes(map(self._request, parts), self._deadline, write=True)
+        for part, outcome in zip(parts, outcomes, strict=True):
+            if isinstance(outcome, StoreError):
+                for position in part.positions:
+                    failures[position] = outcome
+
+    def _request(self, part: Part) -> Any:
+        return part.statements[0] if len(part.statements) == 1 else self._session.batch(part.statements)
+
+
+def _cells(namespace: Namespace, row: tuple[Any, ...]) -> Cells:
+    key, version, head, refresh, letter, *body = row
+    return Cells(
+        id=ItemId(namespace, key),
+        version=version or 0,
+        head=head,
+        body=body[0] if body else None,
+        refresh=refresh,
+        letter=letter,
+    )

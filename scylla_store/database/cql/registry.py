@@ -1,0 +1,189 @@
+"""Small tables: namespaces, dead letters, leases and named values."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from scylla_store.clock import SECOND, Clock
+from scylla_store.database.base import Registration
+from scylla_store.database.cql.encoding import bigint, integer, labels, smallint, text
+from scylla_store.database.cql.session import Session
+from scylla_store.identity import ItemId, Namespace, item_digest, sort_key
+from scylla_store.letters import DeadLetter
+
+_SHARDS = 32
+_LETTER_SHARDS = "0123456789abcdef"
+_LARGEST_PAGE = 1000
+
+
+class Namespaces:
+    """The registry of namespaces: each in one of 32 shards, merged in order when they are listed."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def register(self, namespaces: Iterable[Namespace], *, now: int) -> None:
+        """See `Database.register`."""
+        time = bigint(now)
+        statements = [
+            self._session.bound("register", [time, time, smallint(_shard(namespace)), labels(namespace)])
+            for namespace in namespaces
+        ]
+        for _ in self._session.each(statements, self._session.deadline(), write=True):
+            pass
+
+    def unregister(self, registration: Registration) -> None:
+        """See `Database.unregister`."""
+        namespace = registration.namespace
+        self._session.write(
+            "unregister", [bigint(registration.seen_at), smallint(_shard(namespace)), labels(namespace)]
+        )
+
+    def page(self, prefix: Namespace, *, after: Namespace | None, limit: int) -> list[Registration]:
+        """See `Database.namespaces`."""
+        size = min(limit, _LARGEST_PAGE)
+        firsts = self._first_pages(prefix, after, size)
+        shards = [self._walk(shard, prefix, rows, size) for shard, rows in enumerate(firsts)]
+        merged = heapq.merge(*shards, key=lambda registration: sort_key(registration.namespace))
+        return list(itertools.islice(merged, limit))
+
+    def _first_pages(self, prefix: Namespace, after: Namespace | None, size: int) -> list[list[tuple[Any, ...]]]:
+        """The first rows of all shards, read at once."""
+        statements = [self._statement(shard, prefix, after, size) for shard in range(_SHARDS)]
+        return list(self._session.each(statements, self._session.deadline(), write=False))
+
+    def _walk(self, shard: int, prefix: Namespace, rows: list[tuple[Any, ...]], size: int) -> Iterator[Registration]:
+        while True:
+            for namespace, seen_at in rows:
+                yield Registration(tuple(namespace), seen_at)
+            if len(rows) < size:
+                return
+            statement = self._statement(shard, prefix, tuple(rows[-1][0]), size)
+            rows = next(self._session.each([statement], self._session.deadline(), write=False))
+
+    def _statement(self, shard: int, prefix: Namespace, after: Namespace | None, size: int) -> Any:
+        """Namespaces under p are those in [p, p with NUL appended to its last label)."""
+        end = [] if not prefix else [labels((*prefix[:-1], f"{prefix[-1]}\0"))]
+        follows = after is not None and sort_key(after) >= sort_key(prefix)
+        start = labels(after if follows and after is not None else prefix)
+        name = {
+            (False, False): "namespaces_from",
+            (True, False): "namespaces_after",
+            (False, True): "namespaces_between",
+            (True, True): "namespaces_after_before",
+        }[follows, bool(end)]
+        return self._session.bound(name, [smallint(shard), start, *end, integer(size)])
+
+
+class Letters:
+    """Dead letters and their marks on the items."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def bury(self, letter: DeadLetter, mark: bytes) -> None:
+        """Stores letter and mark in one batch, at the letter's time."""
+        time = bigint(letter.timestamp)
+        item = [labels(letter.item.namespace), text(letter.item.key)]
+        self._write(
+            self._session.bound("bury", [time, text(_to_json(letter)), *_letter_key(letter.id)]),
+            self._session.bound("mark_letter", [time, mark, *item]),
+        )
+
+    def exhume(self, letters: Sequence[tuple[ItemId, int]]) -> None:
+        """See `Database.exhume`."""
+        for item, timestamp in letters:
+            time = bigint(timestamp)
+            self._write(
+                self._session.bound("exhume", [time, *_letter_key(item_digest(item))]),
+                self._session.bound("unmark_letter", [time, labels(item.namespace), text(item.key)]),
+            )
+
+    def page(self, *, after: str | None, limit: int) -> list[DeadLetter]:
+        """See `Database.letters`."""
+        found: list[DeadLetter] = []
+        start = after or ""
+        for shard in _LETTER_SHARDS:
+            if len(found) < limit and shard >= start[:1]:
+                rows = self._session.rows("letters", [text(shard), text(start), integer(limit - len(found))])
+                found += [_from_json(row[0]) for row in rows]
+        return found
+
+    def get(self, ident: str) -> DeadLetter | None:
+        """See `Database.letter`."""
+        if not ident:
+            return None
+        rows = self._session.rows("letter", _letter_key(ident))
+        return _from_json(rows[0][0]) if rows else None
+
+    def _write(self, *statements: Any) -> None:
+        for _ in self._session.each([self._session.batch(statements)], self._session.deadline(), write=True):
+            pass
+
+
+class Leases:
+    """Leases: read, then taken over by a conditional write of exactly what was read."""
+
+    def __init__(self, session: Session, clock: Clock) -> None:
+        self._session = session
+        self._clock = clock
+
+    def take(self, name: str, owner: str, seconds: float) -> bool:
+        """See `Database.lease`."""
+        now = self._clock()
+        statement = self._session.bound("lease", [text(name)])
+        statement.consistency_level = self._session.serial
+        rows = next(self._session.each([statement], self._session.deadline(), write=False))
+        wanted = [text(owner), bigint(now + int(seconds * SECOND)), text(name)]
+        holder, expires_at = rows[0] if rows else (None, None)
+        if holder is None:
+            return self._session.apply("take_lease", wanted)
+        if holder != owner and now < expires_at:
+            return False
+        return self._session.apply("take_lease_over", [*wanted, text(holder), bigint(expires_at)])
+
+    def release(self, name: str, owner: str) -> None:
+        """See `Database.release`."""
+        self._session.apply("release_lease", [text(name), text(owner)])
+
+
+class State:
+    """Small named values."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def state(self, name: str) -> bytes | None:
+        """See `Database.state`."""
+        return next((row[0] for row in self._session.rows("state", [text(name)])), None)
+
+    def set_state(self, name: str, value: bytes) -> None:
+        """See `Database.set_state`."""
+        self._session.write("set_state", [value, text(name)])
+
+
+def _shard(namespace: Namespace) -> int:
+    return hashlib.blake2b(labels(namespace), digest_size=1).digest()[0] % _SHARDS
+
+
+def _letter_key(ident: str) -> tuple[bytes, bytes]:
+    return text(ident[0]), text(ident)
+
+
+def _to_json(letter: DeadLetter) -> str:
+    fields = asdict(letter)
+    fields["item"] = [list(letter.item.namespace), letter.item.key]
+    fields["write_id"] = letter.write_id.hex()
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def _from_json(stored: str) -> DeadLetter:
+    fields = json.loads(stored)
+    namespace, key = fields.pop("item")
+    return DeadLetter(item=ItemId(tuple(namespace), key), write_id=bytes.fromhex(fields.pop("write_id")), **fields)

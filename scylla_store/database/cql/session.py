@@ -1,0 +1,277 @@
+"""The connection of a process to the cluster: made lazily, kept per process, shared by its threads."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from scylla_store.database.cql.cluster import CONDITIONAL, open_cluster, shut_down
+from scylla_store.database.cql.errors import translate, translated
+from scylla_store.database.cql.statements import migrations, statements
+from scylla_store.errors import DatabaseUnavailable, SchemaMismatch, StoreClosed, StoreError
+
+if TYPE_CHECKING:
+    from cassandra.cluster import Cluster, ResponseFuture
+    from cassandra.cluster import Session as DriverSession
+    from cassandra.query import BatchStatement, BoundStatement, PreparedStatement
+
+    from scylla_store.settings.options import DatabaseSettings
+
+logger = logging.getLogger(__name__)
+
+Values = Sequence["bytes | None"]
+_live: weakref.WeakSet[Session] = weakref.WeakSet()
+_inherited: list[object] = []
+
+
+class Deadline:
+    """How long one call of the store may still wait for the database."""
+
+    __slots__ = ("_end", "_seconds")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds; raises DatabaseUnavailable when there are none."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise DatabaseUnavailable(f"The database took longer than database.timeout ({self._seconds:g} s)")
+        return left
+
+    def extend(self) -> None:
+        """The call made progress and has more to do: its next request has the whole time again."""
+        self._end = time.monotonic() + self._seconds
+
+
+class Session:
+    """Runs named statements. Safe to use from several threads, and in a child after a fork."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self.settings = settings
+        self.server = ", ".join(settings.contact_points)
+        self._closed = False
+        self._lock = threading.Lock()
+        self._cluster: Cluster | None = None
+        self._driver: DriverSession | None = None
+        self._prepared: dict[str, PreparedStatement] = {}
+        self._serial = 0
+        _live.add(self)
+
+    def deadline(self) -> Deadline:
+        """The time that one call of the store has from now on."""
+        return Deadline(self.settings.timeout)
+
+    def connect(self) -> None:
+        """Connects if needed; raises DatabaseUnavailable, SchemaMismatch or ConfigurationError."""
+        if self._driver is not None:
+            return
+        if not self._lock.acquire(timeout=self.settings.connect_timeout):
+            raise DatabaseUnavailable(
+                f"The database ({self.server}) has not let another thread of this process connect yet"
+            )
+        try:
+            if self._closed:
+                raise StoreClosed
+            if self._driver is None:
+                self._open()
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """Ends within 2 s; a session that was closed stays closed."""
+        self._closed = True
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Ends the connections; the next request makes new ones."""
+        cluster, self._cluster, self._driver = self._cluster, None, None
+        if cluster is not None:
+            shut_down(cluster)
+
+    def bound(self, name: str, values: Values) -> BoundStatement:
+        """A statement with values that are encoded already (see `encoding`)."""
+        if self._driver is None:
+            self.connect()
+        bound = self._bound_statement(self._prepared[name])
+        bound.values = values
+        return bound
+
+    def batch(self, parts: Iterable[BoundStatement], *, logged: bool = True) -> BatchStatement:
+        """A batch, which may be sent twice. Unlogged ones are for a single partition."""
+        batch = self._batch_statement(self._batch_type.LOGGED if logged else self._batch_type.UNLOGGED)
+        batch.is_idempotent = True
+        for part in parts:
+            batch.add(part)
+        return batch
+
+    def rows(
+        self, name: str, values: Values, deadline: Deadline | None = None, *, page: int | None = None
+    ) -> list[tuple[Any, ...]]:
+        """All rows that a select returns, over all its pages."""
+        statement = self.bound(name, values)
+        if page is not None:
+            statement.fetch_size = page
+        return next(self.each([statement], deadline or self.deadline(), write=False))
+
+    def write(self, name: str, values: Values) -> None:
+        """Runs a write."""
+        for _ in self.each([self.bound(name, values)], self.deadline(), write=True):
+            pass
+
+    def apply(self, name: str, values: Values) -> bool:
+        """Runs a conditional write (never sent twice); returns whether it was applied."""
+        statement = self.bound(name, values)
+        [row] = next(self.each([statement], self.deadline(), write=True, profile=CONDITIONAL))
+        return bool(row[0])
+
+    def each(
+        self, requests: Iterable[Any], deadline: Deadline, *, write: bool, profile: object = None
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Sends requests, several in flight, and yields the rows of each in order; the first failure is raised."""
+        for outcome in self.outcomes(requests, deadline, write=write, profile=profile):
+            if isinstance(outcome, StoreError):
+                raise outcome
+            yield outcome
+
+    def outcomes(
+        self, requests: Iterable[Any], deadline: Deadline, *, write: bool, profile: object = None
+    ) -> Iterator[list[tuple[Any, ...]] | StoreError]:
+        """Sends requests, several in flight, and yields the rows or the failure of each, in order.
+
+        The time of the call begins again with every answer, so a long list of requests may take long, a silent server not.
+        """
+        waiting: deque[ResponseFuture | StoreError] = deque()
+        for request in requests:
+            waiting.append(self._send(request, deadline, write, profile))
+            if len(waiting) >= self.settings.concurrency:
+                yield self._outcome(waiting.popleft(), deadline, write, more=True)
+        while waiting:
+            yield self._outcome(waiting.popleft(), deadline, write, more=bool(waiting))
+
+    def hosts(self) -> list[Any]:
+        """The nodes that this process is connected to."""
+        self.connect()
+        return list(self.driver.get_pool_state())
+
+    @property
+    def driver(self) -> DriverSession:
+        """The driver's session, connected."""
+        self.connect()
+        driver = self._driver
+        if driver is None:
+            raise StoreClosed
+        return driver
+
+    @property
+    def serial(self) -> int:
+        """The consistency that settles conditional writes, for a statement that reads."""
+        self.connect()
+        return self._serial
+
+    def open_without_schema(self) -> tuple[Cluster, DriverSession]:
+        """A connection of its own that needs neither keyspace nor tables, for setup; the caller shuts it down."""
+        if self._closed:
+            raise StoreClosed
+        with translated(self.server, write=False):
+            return open_cluster(self.settings)
+
+    def _send(self, request: Any, deadline: Deadline, write: bool, profile: object) -> ResponseFuture | StoreError:
+        try:
+            driver = self._driver or self.driver
+            timeout = deadline.left()
+            return driver.execute_async(request, timeout=timeout, execution_profile=profile or self._default)
+        except StoreError as error:
+            return error
+        except Exception as exc:  # noqa: BLE001 - what is not the driver's is raised again
+            return self._translated(exc, write)
+
+    def _outcome(
+        self, sent: ResponseFuture | StoreError, deadline: Deadline, write: bool, *, more: bool
+    ) -> list[tuple[Any, ...]] | StoreError:
+        if isinstance(sent, StoreError):
+            return sent
+        try:
+            rows = list(sent.result())
+        except Exception as exc:  # noqa: BLE001 - as above
+            return self._translated(exc, write)
+        if more:
+            deadline.extend()
+        return rows
+
+    def _translated(self, exc: Exception, write: bool) -> StoreError:
+        error = translate(exc, self.server, write=write)
+        if error is None:
+            raise exc
+        error.__cause__ = exc
+        return error
+
+    def _open(self) -> None:
+        from cassandra.cluster import EXEC_PROFILE_DEFAULT
+        from cassandra.query import BatchStatement, BatchType, BoundStatement
+
+        with translated(self.server, write=False):
+            cluster, driver = open_cluster(self.settings)
+            try:
+                driver.set_keyspace(self.settings.keyspace)
+                self._check_schema(driver)
+                self._prepared = _prepared(driver)
+            except BaseException:
+                shut_down(cluster)
+                raise
+        self._bound_statement, self._batch_statement, self._batch_type = BoundStatement, BatchStatement, BatchType
+        self._default = EXEC_PROFILE_DEFAULT
+        self._serial = cluster.profile_manager.default.serial_consistency_level
+        self._cluster, self._driver = cluster, driver
+
+    def _check_schema(self, driver: DriverSession) -> None:
+        rows = driver.execute(statements()["applied_migrations"].cql, timeout=self.settings.connect_timeout)
+        check_version(max((row[0] for row in rows), default=0))
+
+    def after_fork(self) -> None:
+        """Starts again without a connection, in a child process. What the parent had stays untouched: its sockets are in use there."""
+        if self._cluster is not None:
+            from cassandra import cluster as driver_cluster
+
+            _inherited.append((self._cluster, self._driver))
+            forget = getattr(driver_cluster, "_discard_cluster_shutdown", None)
+            if forget is not None:
+                forget(self._cluster)
+        self._lock = threading.Lock()
+        self._cluster = self._driver = None
+
+
+def check_version(applied: int, *, incomplete: bool = False) -> None:
+    """Raises SchemaMismatch unless the schema is the one that this code needs (or an older one, if `incomplete` is fine)."""
+    needed = len(migrations())
+    if applied > needed:
+        raise SchemaMismatch(
+            f"The schema has version {applied}, this version of the library knows {needed}: install a newer one"
+        )
+    if applied < needed and not incomplete:
+        raise SchemaMismatch(
+            f"The schema has version {applied}, this version of the library needs {needed}: run `scylla-store setup`"
+        )
+
+
+def _prepared(driver: DriverSession) -> dict[str, PreparedStatement]:
+    prepared = {}
+    for statement in statements().values():
+        prepared[statement.name] = driver.prepare(statement.cql)
+        prepared[statement.name].is_idempotent = not statement.is_conditional
+    return prepared
+
+
+def _forget_all() -> None:
+    for session in list(_live):
+        session.after_fork()
+
+
+os.register_at_fork(after_in_child=_forget_all)
