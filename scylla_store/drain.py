@@ -93,8 +93,7 @@ class Drain:
     def _run(self, scope: Scope) -> DrainSummary:
         now = self._clock()
         dispatched = 0
-        backlog = self._dispatcher.backlog()
-        room = self._settings.sync.max_queue - (backlog or 0)
+        backlog, room = self._room()
 
         def push(entries: Sequence[Entry]) -> Sequence[Bookkeeping]:
             nonlocal dispatched, room
@@ -113,6 +112,15 @@ class Drain:
             self._database.outbox.sweep(horizon, self._settings.sync.drain_limit, push)
         seen = self._database.outbox.summary(_SUMMARY_ROWS)
         return DrainSummary(now, seen.pending, seen.retrying, seen.oldest_filed_at, seen.exact, dispatched, backlog)
+
+    def _room(self) -> tuple[int | None, int]:
+        """How many tasks wait, and how many more may be sent: none while the broker does not say how many wait."""
+        try:
+            backlog = self._dispatcher.backlog()
+        except BrokerUnavailable as exc:
+            log.warning("The drain dispatches nothing: %s", exc)
+            return None, 0
+        return backlog, self._settings.sync.max_queue - (backlog or 0)
 
     def _groups(self, entries: Sequence[Entry]) -> list[list[Entry]]:
         """One task each. Whoever was attempted and left neither outcome nor error goes alone: it may have killed its worker."""
