@@ -33,6 +33,7 @@ class WorkReport:
     embedded: int = 0
     retry: list[Ref] = field(default_factory=list)
     error: str | None = None
+    postpone: int = field(default=0, repr=False)
 
 
 class Worker:
@@ -57,7 +58,12 @@ class Worker:
         self._random = random
 
     def work(
-        self, refs: Sequence[Ref], *, redelivered: bool = False, dispatcher: Dispatcher | None = None
+        self,
+        refs: Sequence[Ref],
+        *,
+        redelivered: bool = False,
+        dispatcher: Dispatcher | None = None,
+        postpone: float = 0.0,
     ) -> WorkReport:
         """Brings the refs to the index.
 
@@ -66,8 +72,10 @@ class Worker:
             redelivered: the broker delivered this task before, so it may have killed a worker.
             dispatcher: where the refs of a redelivered task are sent one by one, so that a document that kills its
                 worker takes no other with it.
+            postpone: seconds that the outbox waits at least before it tries again what failed, because the caller tries
+                `report.retry` before that.
         """
-        report = WorkReport()
+        report = WorkReport(postpone=_micro(postpone))
         refs = list(refs)
         if redelivered and len(refs) > 1 and dispatcher is not None:
             self._send_alone(refs, dispatcher)
@@ -129,7 +137,8 @@ class Worker:
         report.error = Failure.of(exc).message
         report.waiting += len(refs)
         report.retry += [replace(ref, attempts=max(0, ref.attempts - 1) if ref.again else ref.attempts) for ref in refs]
-        later = self._clock.now() + _micro(self._settings.outage_delay * (0.5 + self._random()))
+        delay = _micro(self._settings.outage_delay * (0.5 + self._random()))
+        later = self._clock.now() + max(delay, report.postpone)
         try:
             self._database.outbox.update(self._failed(report.retry, later, report.error, first_failed_at=None))
         except TransientError as also:
@@ -150,7 +159,7 @@ class Worker:
             delay = _micro(backoff(attempts, self._settings.backoff, self._settings.backoff_most, self._random))
             own = [replace(ref, attempts=attempts, again=True) for ref in own]
             report.retry += own
-            updates += self._failed(own, now + delay, report.error, first_failed_at=now)
+            updates += self._failed(own, now + max(delay, report.postpone), report.error, first_failed_at=now)
         if updates:
             self._database.outbox.update(updates)
 
