@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -80,13 +81,28 @@ def _shut_down(cluster: Cluster) -> None:
     for session in list(cluster.sessions):
         session.shutdown()
     cluster.shutdown()
-    # The driver's event loop ends when nothing is left to wait for, but it waits for the timeouts of requests that were
-    # answered long ago. A timer that fires at once makes it look again.
-    cluster.connection_class.create_timer(0.01, _nothing)
+    # From the event loop's own thread, which alone may touch its timer.
+    cluster.connection_class.create_timer(0.01, _end_event_loop)
+    loop = _event_loop()
+    thread = getattr(loop, "_thread", None)
+    if thread is not None and not getattr(loop, "_live_conns", True):
+        thread.join(1.0)
 
 
-def _nothing() -> None:
-    """What the timer calls."""
+def _end_event_loop() -> None:
+    """Lets the driver's event loop end when nobody in this process is connected any more.
+
+    It would end by itself, but its timer repeats for ever once a request had a timeout (driver 3.30). The next connection
+    starts the loop again.
+    """
+    loop = _event_loop()
+    timer = getattr(loop, "_loop_timer", None)
+    if timer is not None and not getattr(loop, "_live_conns", True):
+        timer.stop()
+
+
+def _event_loop() -> Any:
+    return getattr(sys.modules.get("cassandra.io.libevreactor"), "_global_loop", None)
 
 
 def _profile(settings: DatabaseSettings, retry_policy: Any) -> Any:

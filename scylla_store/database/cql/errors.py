@@ -67,6 +67,8 @@ FATES = {
     "cassandra.connection.ConnectionBusy": Fate.NOT_DONE,
     "cassandra.connection.ProtocolError": Fate.LOST,
     "cassandra.connection.CrcMismatchException": Fate.LOST,
+    "cassandra.segment.CrcException": Fate.LOST,
+    "cassandra.metadata.NoMurmur3": Fate.MISCONFIGURED,
     "cassandra.pool.NoConnectionsAvailable": Fate.NOT_DONE,
     "cassandra.query.TraceUnavailable": Fate.REFUSED,
     "cassandra.protocol.NotSupportedError": Fate.MISCONFIGURED,
@@ -121,18 +123,20 @@ def translate(exc: Exception, server: str, *, write: bool) -> StoreError | None:
         write: whether the request may have changed something, so that a lost answer leaves the outcome open.
     """
     fate = _fate(exc)
+    kind: type[StoreError]
     if fate is None:
         return None
-    text = f"The database ({server}) {{}}: {_summary(exc)}"
     if fate is Fate.MISCONFIGURED:
-        return ConfigurationError(text.format("cannot be used with these settings"))
-    if fate is Fate.REFUSED:
-        return _refusal(exc, text)
-    if "tombstone" in str(exc).lower():
+        kind, what = ConfigurationError, "cannot be used with these settings"
+    elif fate is Fate.REFUSED:
+        kind, what = _refusal(exc)
+    elif "tombstone" in str(exc).lower():
         return TombstoneLimit(f"{TombstoneLimit.__doc__} ({_summary(exc)})")
-    if write and fate is not Fate.NOT_DONE:
-        return OutcomeUnknown(text.format("did not say whether the write happened"))
-    return DatabaseUnavailable(text.format("did not answer"))
+    elif fate is Fate.UNKNOWN or (write and fate is Fate.LOST):
+        kind, what = OutcomeUnknown, "did not say whether the write happened"
+    else:
+        kind, what = DatabaseUnavailable, "did not answer"
+    return kind(f"The database ({server}) {what}: {_summary(exc)}")
 
 
 def _fate(exc: Exception) -> Fate | None:
@@ -159,13 +163,13 @@ def _fate_of_hosts(exc: Exception, fate: Fate) -> Fate:
     return fate
 
 
-def _refusal(exc: Exception, text: str) -> StoreError:
+def _refusal(exc: Exception) -> tuple[type[StoreError], str]:
     message = str(exc).lower()
     if "keyspace" in message and ("does not exist" in message or "can't find" in message):
-        return SchemaMismatch(text.format(f"has no such keyspace; {_SETUP}"))
+        return SchemaMismatch, f"has no such keyspace; {_SETUP}"
     if "unconfigured table" in message or "undefined column" in message or "unknown identifier" in message:
-        return SchemaMismatch(text.format(f"lacks a table or column; {_SETUP}"))
-    return DatabaseRefused(text.format("refused the statement"))
+        return SchemaMismatch, f"lacks a table or column; {_SETUP}"
+    return DatabaseRefused, "refused the statement"
 
 
 def _summary(exc: Exception) -> str:

@@ -138,9 +138,9 @@ class CqlSlotTables(State):
             pass
 
     def _batches(self, statements: Iterable[BoundStatement]) -> Iterator[Any]:
-        groups: dict[bytes, list[BoundStatement]] = {}
+        groups: dict[bytes | None, list[BoundStatement]] = {}
         for statement in statements:
-            groups.setdefault(bytes(statement.routing_key), []).append(statement)
+            groups.setdefault(statement.routing_key, []).append(statement)
         for group in groups.values():
             for chunk in chunks(group, self._session.settings.max_batch_bytes):
                 yield chunk[0] if len(chunk) == 1 else self._session.batch(chunk, logged=False)
