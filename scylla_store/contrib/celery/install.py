@@ -1,0 +1,136 @@
+"""Registers the tasks on a Celery app: the user's own, or the ready-made one."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from scylla_store.contrib.celery.brokers import masked, same_broker
+from scylla_store.contrib.celery.eager import installed_settings, remember
+from scylla_store.contrib.celery.names import DRAIN_OUTBOX, SYNC_ITEMS
+from scylla_store.contrib.celery.processes import ProcessStore
+from scylla_store.contrib.celery.tasks import Tasks
+from scylla_store.errors import ConfigurationError
+from scylla_store.settings.options import Settings
+from scylla_store.store import ScyllaStore
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+log = logging.getLogger(__name__)
+
+_SOFT_LIMIT, _HARD_LIMIT = 1.25, 1.5
+"""Times `sync.time_limit`, at which the protocol itself stops; these catch code that hangs. Only the prefork pool has them."""
+
+
+def install(app: Celery, settings: Settings | None = None, *, store: ScyllaStore | None = None) -> None:
+    """Registers `scylla_store.sync_items` and `scylla_store.drain_outbox`, their queues and the beat entry on the app.
+
+    Nothing else of the app's configuration changes, except that an app without broker or result backend gets those of
+    the settings; `configure_worker` sets what a worker of these tasks alone should have.
+
+        app = Celery("shop")
+        app.config_from_object("django.conf:settings", namespace="CELERY")
+        install(app)
+
+    Args:
+        app: any Celery app; installing again with the same settings does nothing.
+        settings: of the store; None: those of `store`, else from file and environment.
+        store: the store that the tasks use; None: each worker process makes its own and closes it.
+
+    Raises:
+        ConfigurationError: the app has another broker or result backend than the settings, or the tasks of other
+            settings are installed on it.
+    """
+    if settings is None:
+        settings = store.settings if store is not None else _load()
+    known = installed_settings(app)
+    if known is not None:
+        if known != settings:
+            raise ConfigurationError("The tasks of another store are installed on this Celery app; use one app a store")
+        return
+    _agree(app, settings)
+    stores = ProcessStore(settings, store)
+    _register(app, Tasks(stores, settings), settings)
+    _schedule(app, settings)
+    _close_at_the_end(stores)
+    remember(app, settings)
+
+
+def _load() -> Settings:
+    from scylla_store.settings import load
+
+    settings: Settings = load()
+    return settings
+
+
+def _agree(app: Celery, settings: Settings) -> None:
+    """Broker and result backend: the settings win. An app that names others would consume from where nobody sends."""
+    for option, of_app, of_store in (
+        ("broker_url", app.conf.broker_url, settings.celery.broker_url),
+        ("result_backend", app.conf.result_backend, settings.celery.result_backend),
+    ):
+        if of_store is None:
+            continue
+        if of_app is None:
+            app.conf.update({option: of_store})
+        elif not same_broker(str(of_app), of_store):
+            raise ConfigurationError(
+                f"celery.{option} is {masked(of_store)} in the settings of scylla_store, but {masked(str(of_app))} in the "
+                f"Celery app {app.main!r}: tasks would be sent to one and looked for in the other. Make them the same"
+            )
+    if settings.celery.broker_url is None and app.conf.broker_url is not None and not app.conf.task_always_eager:
+        log.warning(
+            "scylla_store has no celery.broker_url, so documents are indexed inside the processes that put them, "
+            "not by workers of the Celery app %r at %s.", app.main, masked(str(app.conf.broker_url)),
+        )  # fmt: skip
+
+
+def _register(app: Celery, tasks: Tasks, settings: Settings) -> None:
+    limit = settings.sync.time_limit
+    common: dict[str, Any] = {
+        "acks_late": True,
+        "acks_on_failure_or_timeout": True,  # what failed is in the outbox; only a lost worker gives its task back
+        "reject_on_worker_lost": True,
+        "serializer": "json",
+        "soft_time_limit": limit * _SOFT_LIMIT,
+        "time_limit": limit * _HARD_LIMIT,
+    }
+
+    def sync_items(self: Any, message: dict[str, Any]) -> dict[str, Any]:
+        """Brings the items of some refs to the index."""
+        return tasks.sync_items(self, message)
+
+    def drain_outbox() -> dict[str, Any] | None:
+        """Dispatches outbox rows that are due."""
+        return tasks.drain_outbox()
+
+    without_results = settings.celery.result_backend is None and app.conf.result_backend is None
+    app.task(
+        name=SYNC_ITEMS,
+        bind=True,
+        queue=settings.celery.queue,
+        ignore_result=without_results,
+        max_retries=settings.celery.retries,
+        **common,
+    )(sync_items)
+    app.task(name=DRAIN_OUTBOX, queue=settings.celery.maintenance_queue, ignore_result=True, **common)(drain_outbox)
+
+
+def _schedule(app: Celery, settings: Settings) -> None:
+    """Beat's entry, unless the app has one. A drain that waited longer than an interval is dropped: the next one is there."""
+    interval = settings.celery.drain_interval
+    entry = {
+        "task": DRAIN_OUTBOX,
+        "schedule": interval,
+        "options": {"queue": settings.celery.maintenance_queue, "expires": interval * 0.9},
+    }
+    app.conf.beat_schedule = {DRAIN_OUTBOX: entry, **(app.conf.beat_schedule or {})}
+
+
+def _close_at_the_end(stores: ProcessStore) -> None:
+    """The prefork pool announces the end of each child, the solo and threads pools only that of the worker."""
+    from celery import signals
+
+    signals.worker_process_shutdown.connect(stores.close, weak=False)
+    signals.worker_shutdown.connect(stores.close, weak=False)

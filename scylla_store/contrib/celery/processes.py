@@ -1,0 +1,70 @@
+"""The one store of each worker process: made by its first task, closed when the process ends."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from scylla_store.monitoring import Metrics
+from scylla_store.settings.options import Settings
+from scylla_store.store import ScyllaStore
+
+
+class ProcessStore:
+    """Makes a store when a task first needs it, keyed by process id: the prefork pool forks, the threads pool does not.
+
+    Args:
+        settings: of the store.
+        store: a store to use instead; it is not closed here.
+    """
+
+    def __init__(self, settings: Settings, store: ScyllaStore | None = None) -> None:
+        self._settings = settings
+        self._given = store
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._made: ScyllaStore | None = None
+        self._metrics: Metrics | None = None
+
+    def get(self) -> ScyllaStore:
+        """This process's store. An embedded index is opened; EmbeddedIndexBusy while another process owns it."""
+        self._notice_fork()
+        store = self._given or self._make()
+        if store.parts.is_embedded:
+            store.parts.open_index()
+        return store
+
+    @property
+    def metrics(self) -> Metrics:
+        """This process's counters and gauges."""
+        self._notice_fork()
+        with self._lock:
+            if self._metrics is None:
+                self._metrics = Metrics(self._settings.monitoring)
+            return self._metrics
+
+    def close(self, **_: Any) -> None:
+        """Closes what was made in this process; connected to Celery's signals for the end of a process."""
+        self._notice_fork()
+        with self._lock:
+            store, self._made = self._made, None
+            metrics, self._metrics = self._metrics, None
+        if store is not None:
+            store.close()
+        if metrics is not None:
+            metrics.close()
+
+    def _make(self) -> ScyllaStore:
+        with self._lock:
+            if self._made is None:
+                self._made = ScyllaStore(self._settings)
+            return self._made
+
+    def _notice_fork(self) -> None:
+        """What the parent made belongs to the parent."""
+        if self._pid != os.getpid():
+            self._begin()

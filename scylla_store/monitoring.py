@@ -1,0 +1,99 @@
+"""What is reported to other systems: Sentry events and StatsD metrics. Both do nothing unless the settings name a server."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from typing import TYPE_CHECKING
+
+from scylla_store.clock import SECOND
+from scylla_store.settings.options import MonitoringSettings
+
+if TYPE_CHECKING:
+    from statsd import StatsClient
+
+    from scylla_store.drain import DrainSummary
+
+log = logging.getLogger(__name__)
+
+_PAUSE = 60.0
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def start_sentry(settings: MonitoringSettings) -> bool:
+    """Starts the SDK when a DSN is set and the application has not started it; returns whether it did.
+
+    Events carry no local variables and no task arguments, because those may hold content of documents.
+    """
+    if settings.sentry_dsn is None:
+        return False
+    import sentry_sdk
+
+    if sentry_sdk.is_initialized():
+        return False
+    sentry_sdk.init(
+        dsn=settings.sentry_dsn, send_default_pii=False, include_local_variables=False, max_request_body_size="never"
+    )
+    return True
+
+
+class Metrics:
+    """Counters, gauges and timers by StatsD over UDP: a server that is away costs nothing and loses its metrics."""
+
+    def __init__(self, settings: MonitoringSettings) -> None:
+        self._settings = settings
+        self._client: StatsClient | None = None
+        self._try_after = 0.0
+
+    def count(self, name: str, amount: int = 1) -> None:
+        """Adds to a counter; nothing is sent for 0."""
+        client = self._connected()
+        if client is not None and amount:
+            client.incr(sanitised(name), amount)
+
+    def gauge(self, name: str, value: float) -> None:
+        """Sets a gauge."""
+        client = self._connected()
+        if client is not None:
+            client.gauge(sanitised(name), value)
+
+    def timing(self, name: str, seconds: float) -> None:
+        """Reports a duration; StatsD has it in milliseconds."""
+        client = self._connected()
+        if client is not None:
+            client.timing(sanitised(name), seconds * 1000)
+
+    def drained(self, summary: DrainSummary) -> None:
+        """What a drain saw."""
+        self.gauge("outbox.pending", summary.pending)
+        self.gauge("outbox.retrying", summary.retrying)
+        oldest = 0.0 if summary.oldest_filed_at is None else (summary.at - summary.oldest_filed_at) / SECOND
+        self.gauge("outbox.oldest_seconds", max(0.0, oldest))
+        if summary.backlog is not None:
+            self.gauge("queue.backlog", summary.backlog)
+        self.count("drain.dispatched", summary.dispatched)
+
+    def close(self) -> None:
+        """Closes the socket; twice is fine."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _connected(self) -> StatsClient | None:
+        """The client; None when there is none. Its constructor looks the host up and may raise, so it is tried once a minute."""
+        if self._client is None and self._settings.statsd_host is not None and time.monotonic() >= self._try_after:
+            from statsd import StatsClient
+
+            try:
+                prefix = sanitised(self._settings.statsd_prefix)
+                self._client = StatsClient(self._settings.statsd_host, self._settings.statsd_port, prefix)
+            except OSError as exc:
+                self._try_after = time.monotonic() + _PAUSE
+                log.warning("Metrics are off for %s s, StatsD cannot be reached: %s", _PAUSE, exc)
+        return self._client
+
+
+def sanitised(name: str) -> str:
+    """A metric name without what StatsD takes as syntax."""
+    return _UNSAFE.sub("_", name).strip(".")
