@@ -1,0 +1,101 @@
+"""How namespaces, documents and lists of settings are written on a command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+NAMESPACE_SYNTAX = (
+    'A NAMESPACE is written as labels with slashes between them (docs/alice); a backslash takes the next character as it '
+    'is (docs/either\\/or), and a JSON list works too (["docs", "either/or"]). A PREFIX is the same, and "/" stands for '
+    "everything."
+)
+
+
+class NamespaceType(click.ParamType):
+    """A tuple of labels; `prefix` allows the empty one."""
+
+    name = "namespace"
+
+    def __init__(self, *, prefix: bool = False) -> None:
+        self._prefix = prefix
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Raises click's BadParameter, which ends with exit code 2."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            labels = parse_namespace(value)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+        if not labels and not self._prefix:
+            self.fail("at least one label is needed, such as docs or docs/alice", param, ctx)
+        return labels
+
+
+def parse_namespace(text: str) -> tuple[str, ...]:
+    """The labels of 'a/b', of 'a\\/b' (one label) or of a JSON list; none for '' and '/'. Raises ValueError."""
+    if text in ("", "/"):
+        return ()
+    if text.startswith("["):
+        return _from_json(text)
+    labels, label, escaped = [], "", False
+    for character in text:
+        if escaped:
+            label, escaped = label + character, False
+        elif character == "\\":
+            escaped = True
+        elif character == "/":
+            labels.append(label)
+            label = ""
+        else:
+            label += character
+    if escaped:
+        raise ValueError(f"{text!r} ends with a lone backslash; write two for one")
+    labels.append(label)
+    if "" in labels:
+        raise ValueError(f"{text!r} has an empty label; slashes stand between labels only")
+    return tuple(labels)
+
+
+def format_namespace(namespace: tuple[str, ...]) -> str:
+    """The way back: what `parse_namespace` reads as this namespace."""
+    text = "/".join(label.replace("\\", "\\\\").replace("/", "\\/") for label in namespace)
+    return "\\" + text if text.startswith("[") else text or "/"
+
+
+def _from_json(text: str) -> tuple[str, ...]:
+    try:
+        labels = json.loads(text)
+    except ValueError as exc:
+        raise ValueError(f"{text!r} begins with a bracket but is no JSON list: {exc}") from None
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ValueError(f"{text!r} must be a JSON list of strings")
+    return tuple(labels)
+
+
+def parse_document(text: str) -> Any:
+    """The document of a command line: JSON, '@file', or '-' for standard input; click's BadParameter when it is no JSON."""
+    if text == "-":
+        text = sys.stdin.read()
+    elif text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise click.BadParameter(f"{text[1:]} cannot be read: {exc}", param_hint="VALUE") from None
+    try:
+        return json.loads(text)
+    except ValueError as exc:
+        raise click.BadParameter(f"is not JSON: {exc}", param_hint="VALUE") from None
+
+
+def parse_assignment(text: str) -> tuple[str, str]:
+    """Name (with '__' between section and name) and value of 'section.name=value'."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise click.BadParameter(f"{text!r} must be written as section.name=value", param_hint="-o")
+    return name.strip().replace(".", "__"), value.strip()

@@ -1,0 +1,144 @@
+"""One call of the command line: its common options, its settings, its store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import click
+
+from scylla_store.cli.arguments import parse_assignment
+from scylla_store.cli.output import Output
+from scylla_store.intents import Ref
+from scylla_store.settings.options import Settings
+from scylla_store.store import ScyllaStore
+
+_POLL = 0.1
+_STALLED = 5.0
+"""Seconds without a change after which waiting for the index makes no sense: what is left waits for a retry."""
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass
+class Invocation:
+    """The options that every command takes, before or after its name."""
+
+    path: str | None = None
+    settings_file: str | None = None
+    options: dict[str, str] = field(default_factory=dict)
+    as_json: bool = False
+
+    @property
+    def output(self) -> Output:
+        return Output(self.as_json)
+
+    def overrides(self) -> dict[str, Any]:
+        """Keyword arguments of `scylla_store.settings.load`."""
+        chosen: dict[str, Any] = dict(self.options)
+        if self.path is not None:
+            chosen["path"] = self.path
+        if self.settings_file is not None:
+            chosen["settings_file"] = self.settings_file
+        return chosen
+
+    def settings(self) -> Settings:
+        """The effective settings; ConfigurationError when they are wrong."""
+        from scylla_store.settings import load
+
+        return load(**self.overrides())
+
+    @contextmanager
+    def store(self, *, indexes: bool = False) -> Iterator[ScyllaStore]:
+        """The store of this call.
+
+        Args:
+            indexes: whether this process indexes what is pending while it runs, where no Celery workers do.
+        """
+        settings = self.settings()
+        idle = None if indexes or settings.celery.broker_url is not None else LeftToOutbox()
+        with ScyllaStore(settings, dispatcher=idle) as store:
+            yield store
+
+
+class LeftToOutbox:
+    """The dispatcher of a command that ends at once: a running process, or the next one, indexes what it wrote."""
+
+    def send(self, refs: Sequence[Ref], task_id: str) -> None:
+        """Nothing to do: the outbox has the refs."""
+
+    def backlog(self) -> None:
+        return None
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def wait_for_index(store: ScyllaStore, seconds: float, report: Callable[[int], None] | None = None) -> int:
+    """Waits until nothing is pending; returns how many writes still are, when the time is over or nothing moves any more.
+
+    Args:
+        seconds: longest wait.
+        report: called with the pending writes at every look.
+    """
+    pending = store.status().pending
+    deadline = time.monotonic() + seconds
+    moved_at = time.monotonic()
+    while pending and time.monotonic() < min(deadline, moved_at + _STALLED):
+        time.sleep(min(_POLL, seconds))
+        before, pending = pending, store.status().pending
+        if pending != before:
+            moved_at = time.monotonic()
+        if report is not None:
+            report(pending)
+    return pending
+
+
+def common_options(command: Command) -> Command:
+    """Lets a command take the common options after its name too; its help shows `--json` only."""
+    for option in _OPTIONS:
+        command = option(command)
+    return command
+
+
+def group_options(command: Command) -> Command:
+    """The common options with their help, for the program itself."""
+    for option in _GROUP_OPTIONS:
+        command = option(command)
+    return command
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    call = ctx.ensure_object(Invocation)
+    if param.name == "options":
+        call.options.update(parse_assignment(text) for text in value)
+    elif value:
+        setattr(call, str(param.name), value)
+
+
+def _common(*names: str, **arguments: Any) -> Callable[[Command], Command]:
+    return click.option(*names, expose_value=False, callback=_remember, **arguments)
+
+
+def _make(hidden: bool) -> list[Callable[[Any], Any]]:
+    return [
+        _common("--json", "as_json", is_flag=True, help="Print JSON."),
+        _common(
+            "-o",
+            "--option",
+            "options",
+            multiple=True,
+            metavar="SECTION.NAME=VALUE",
+            hidden=hidden,
+            help="Set an option, such as database.keyspace=shop; may be repeated.",
+        ),
+        _common("--settings-file", metavar="FILE", hidden=hidden, help="Read settings from this file."),
+        _common("--path", metavar="FOLDER", hidden=hidden, help="Folder of the embedded database and index."),
+    ]
+
+
+_OPTIONS = _make(hidden=True)
+_GROUP_OPTIONS = _make(hidden=False)

@@ -1,0 +1,227 @@
+"""Loading a source into a store: in batches, with a remembered position, until the end or a signal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from scylla_store.cli.invocation import wait_for_index
+from scylla_store.cli.output import Output
+from scylla_store.cli.progress import Progress
+from scylla_store.cli.sources import Position, Record, Source
+from scylla_store.errors import PartialFailure, ValidationError
+from scylla_store.items import Put
+from scylla_store.store import ScyllaStore
+
+_INDEX_PATIENCE = 24 * 3600.0
+_MOST_BYTES = 4_000_000
+
+
+@dataclass
+class Summary:
+    """What a run did."""
+
+    stored: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    resumed_at: int = 0
+    pending: int = 0
+
+
+class _Signalled(BaseException):
+    """A signal came while the source was read."""
+
+
+class Stop:
+    """Set by SIGINT and SIGTERM; a second signal does what it always does."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._reads = False
+
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
+    @contextmanager
+    def watching(self) -> Iterator[Stop]:
+        """Catches the signals inside the block; outside the main thread there are none to catch."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def remember(number: int, frame: FrameType | None) -> None:
+            self.signal = number
+            for each, handler in before.items():
+                signal.signal(each, handler)
+            if self._reads:
+                raise _Signalled
+
+        for number in before:
+            signal.signal(number, remember)
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+    def read(self, batches: Iterator[list[Record]]) -> list[Record] | None:
+        """The next batch; None at the end and after a signal, which does not wait for a source that is silent."""
+        self._reads = True
+        try:
+            return None if self else next(batches, None)
+        except _Signalled:
+            return None
+        finally:
+            self._reads = False
+
+
+class Loader:
+    """Writes the records of a source by `put_many`.
+
+    Args:
+        batch: documents of one call.
+        stops: whether a bad record ends the run; else it is reported and left out.
+        options: what else decides which documents come out of the source; part of the position's name.
+    """
+
+    def __init__(
+        self, store: ScyllaStore, source: Source, output: Output, *, batch: int, stops: bool, options: Sequence[Any]
+    ) -> None:
+        self._store = store
+        self._database = store.parts.database
+        self._source = source
+        self._output = output
+        self._batch = batch
+        self._stops = stops
+        digest = source.digest()
+        self._name = None if digest is None else _state_name(digest, options)
+        self._summary = Summary()
+
+    def run(self, *, restart: bool, waits: bool) -> Summary:
+        """Loads until the end; raises SystemExit (128 + signal) when a signal came, with the position kept."""
+        started = time.monotonic()
+        stop = Stop()
+        start = Position() if restart else self._remembered()
+        self._summary.resumed_at = start.count
+        if start.count:
+            self._output.note(f"Going on after {start.count:,} of {self._source.name}; --restart begins anew.")
+        with stop.watching():
+            with Progress(self._output, "Storing", self._source.size, start.offset) as progress:
+                position = self._load(start, stop, progress)
+            self._summary.seconds = time.monotonic() - started
+            if stop:
+                self._leave(stop, position)
+            self._remember(Position())
+            if waits:
+                self._wait(stop)
+        return self._summary
+
+    def _load(self, start: Position, stop: Stop, progress: Progress) -> Position:
+        position = start
+        batches = self._batches(start)
+        while (records := stop.read(batches)) is not None:
+            self._store_batch(records)
+            position = records[-1].after
+            self._remember(position)
+            progress.update(position.offset, self._summary.stored)
+        return position
+
+    def _batches(self, start: Position) -> Iterator[list[Record]]:
+        batch: list[Record] = []
+        begun = start.offset
+        for record in self._source.records(start):
+            batch.append(record)
+            if len(batch) >= self._batch or record.after.offset - begun >= _MOST_BYTES:
+                yield batch
+                batch, begun = [], record.after.offset
+        if batch:
+            yield batch
+
+    def _store_batch(self, records: list[Record]) -> None:
+        """All at once; one by one when one of them is refused, to tell which."""
+        good = []
+        for record in records:
+            if record.put is None:
+                self._flush(good)
+                good = []
+                self._refuse(record, record.error or "it is wrong")
+            else:
+                good.append(record)
+        self._flush(good)
+
+    def _flush(self, records: list[Record]) -> None:
+        puts = [record.put for record in records if record.put is not None]
+        if not puts:
+            return
+        try:
+            self._put_many(puts)
+        except ValidationError as exc:
+            if len(records) == 1:
+                self._refuse(records[0], str(exc))
+                return
+            half = len(records) // 2
+            self._flush(records[:half])
+            self._flush(records[half:])
+
+    def _put_many(self, puts: list[Put]) -> None:
+        try:
+            self._store.put_many(puts)
+        except PartialFailure as exc:
+            self._summary.stored += sum(receipt is not None for receipt in exc.receipts)
+            raise
+        self._summary.stored += len(puts)
+
+    def _refuse(self, record: Record, reason: str) -> None:
+        reason = f"{self._source.name}, {record.name}: {reason.removeprefix('puts[0].')}"
+        if self._stops:
+            stored = self._summary.stored
+            raise ValidationError(f"{reason} ({stored:,} are stored; correct it, or go on past it by --on-error skip)")
+        self._summary.skipped += 1
+        self._output.warn(reason)
+
+    def _wait(self, stop: Stop) -> None:
+        pending = self._store.status().pending
+        if not pending:
+            return
+        with Progress(self._output, "Indexing", pending, 0) as progress:
+
+            def report(left: int) -> None:
+                progress.update(max(0, pending - left), max(0, pending - left))
+                if stop:
+                    raise KeyboardInterrupt
+
+            try:
+                self._summary.pending = wait_for_index(self._store, _INDEX_PATIENCE, report)
+            except KeyboardInterrupt:
+                self._summary.pending = self._store.status().pending
+
+    def _leave(self, stop: Stop, position: Position) -> None:
+        self._output.warn(
+            f"Stopped after {position.count:,} of {self._source.name}, {self._summary.stored:,} stored by this run; "
+            + ("the same command goes on from there." if self._name else "standard input cannot be resumed.")
+        )
+        raise SystemExit(128 + (stop.signal or 0))
+
+    def _remembered(self) -> Position:
+        stored = None if self._name is None else self._database.state(self._name)
+        return Position() if stored is None else Position(**json.loads(stored))
+
+    def _remember(self, position: Position) -> None:
+        if self._name is not None:
+            document = {"count": position.count, "offset": position.offset}
+            self._database.set_state(self._name, json.dumps(document).encode())
+
+
+def _state_name(digest: str, options: Sequence[Any]) -> str:
+    own = hashlib.blake2b(json.dumps([digest, *options]).encode(), digest_size=16)
+    return f"import.{own.hexdigest()}"
