@@ -52,6 +52,7 @@ def install(app: Celery, settings: Settings | None = None, *, store: ScyllaStore
     _agree(app, settings)
     stores = ProcessStore(settings, store)
     _register(app, Tasks(stores, settings), settings)
+    _route(app, settings)
     _schedule(app, settings)
     _close_at_the_end(stores)
     remember(app, settings)
@@ -89,6 +90,7 @@ def _agree(app: Celery, settings: Settings) -> None:
 def _register(app: Celery, tasks: Tasks, settings: Settings) -> None:
     limit = settings.sync.time_limit
     common: dict[str, Any] = {
+        "shared": False,  # or Celery would register them on every other app of the process too
         "acks_late": True,
         "acks_on_failure_or_timeout": True,  # what failed is in the outbox; only a lost worker gives its task back
         "reject_on_worker_lost": True,
@@ -109,12 +111,22 @@ def _register(app: Celery, tasks: Tasks, settings: Settings) -> None:
     app.task(
         name=SYNC_ITEMS,
         bind=True,
-        queue=settings.celery.queue,
         ignore_result=without_results,
         max_retries=settings.celery.retries,
         **common,
     )(sync_items)
-    app.task(name=DRAIN_OUTBOX, queue=settings.celery.maintenance_queue, ignore_result=True, **common)(drain_outbox)
+    app.task(name=DRAIN_OUTBOX, ignore_result=True, **common)(drain_outbox)
+
+
+def _route(app: Celery, settings: Settings) -> None:
+    """Our routes come before the app's own, whatever form those have."""
+    routes = app.conf.task_routes or []
+    ours = {
+        SYNC_ITEMS: {"queue": settings.celery.queue},
+        DRAIN_OUTBOX: {"queue": settings.celery.maintenance_queue},
+    }
+    app.conf.task_routes = [ours, *(routes if isinstance(routes, (list, tuple)) else [routes])]
+    app.amqp.flush_routes()
 
 
 def _schedule(app: Celery, settings: Settings) -> None:

@@ -1,0 +1,140 @@
+"""Metrics reach a real UDP socket, events a real HTTP server; without settings nothing is sent or imported."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from scylla_store.drain import DrainSummary
+from scylla_store.monitoring import Metrics, sanitised, start_sentry
+from scylla_store.settings.options import MonitoringSettings
+
+
+@pytest.fixture
+def receiver() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        udp.settimeout(5)
+        yield udp
+
+
+@pytest.fixture
+def metrics(receiver: socket.socket) -> Iterator[Metrics]:
+    made = Metrics(
+        MonitoringSettings(statsd_host="127.0.0.1", statsd_port=receiver.getsockname()[1], statsd_prefix="shop:1")
+    )
+    yield made
+    made.close()
+
+
+def test_counters_gauges_and_timers_arrive_under_the_prefix(metrics: Metrics, receiver: socket.socket) -> None:
+    # When one of each is reported
+    metrics.count("sync.acked", 3)
+    metrics.gauge("outbox.pending", 7)
+    metrics.timing("sync.run", 0.5)
+    # Then they arrive in StatsD's words
+    assert [receiver.recv(1000).decode() for _ in range(3)] == [
+        "shop_1.sync.acked:3|c",
+        "shop_1.outbox.pending:7|g",
+        "shop_1.sync.run:500.000000|ms",
+    ]
+
+
+def test_a_drain_reports_what_waits_and_for_how_long(metrics: Metrics, receiver: socket.socket) -> None:
+    summary = DrainSummary(
+        at=9_000_000, pending=5, retrying=2, oldest_filed_at=6_000_000, exact=True, dispatched=4, backlog=1
+    )
+    metrics.drained(summary)
+    assert {receiver.recv(1000).decode() for _ in range(5)} == {
+        "shop_1.outbox.pending:5|g",
+        "shop_1.outbox.retrying:2|g",
+        "shop_1.outbox.oldest_seconds:3.0|g",
+        "shop_1.queue.backlog:1|g",
+        "shop_1.drain.dispatched:4|c",
+    }
+
+
+def test_a_count_of_nothing_is_not_sent(metrics: Metrics, receiver: socket.socket) -> None:
+    metrics.count("sync.dead", 0)
+    metrics.count("sync.acked", 1)
+    assert receiver.recv(1000) == b"shop_1.sync.acked:1|c"
+
+
+def test_an_unknown_host_is_said_once_and_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    lost = Metrics(MonitoringSettings(statsd_host="no-such-host.invalid"))
+    lost.count("a")
+    lost.gauge("b", 1)
+    lost.close()
+    lost.close()
+    assert len([record for record in caplog.records if "StatsD cannot be reached" in record.message]) == 1
+
+
+@pytest.mark.parametrize(("name", "safe"), [("a:b|c@d", "a_b_c_d"), ("späte ä", "sp_te_"), (".a.b.", "a.b")])
+def test_names_lose_what_statsd_takes_as_syntax(name: str, safe: str) -> None:
+    assert safe == sanitised(name)
+
+
+def test_without_a_host_nothing_is_imported() -> None:
+    code = (
+        "import sys; from scylla_store.monitoring import *; from scylla_store.settings.options import MonitoringSettings as S;"
+        "m = Metrics(S()); m.count('a'); m.close(); start_sentry(S());"
+        "assert not {'statsd', 'sentry_sdk'} & set(sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class _Sentry(BaseHTTPRequestHandler):
+    bodies: list[bytes]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.bodies.append(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+def test_sentry_receives_errors_without_local_variables() -> None:
+    import sentry_sdk
+
+    # Given a server that takes Sentry's events
+    server = HTTPServer(("127.0.0.1", 0), _Sentry)
+    server.bodies = []  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        # When the SDK is started, twice, and an error is logged while a variable holds content
+        settings = MonitoringSettings(sentry_dsn=f"http://key@127.0.0.1:{server.server_port}/1")
+        assert start_sentry(settings) is True
+        assert start_sentry(settings) is False
+        try:
+            content = "the text of a document".upper()
+            raise RuntimeError("planted")
+        except RuntimeError:
+            logging.getLogger("scylla_store.test").exception("Something failed, %d characters", len(content))
+        sentry_sdk.flush(5)
+    finally:
+        sentry_sdk.get_client().close()
+        sentry_sdk.get_global_scope().set_client(None)
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    # Then it arrived, without the content
+    received = b"".join(server.bodies)  # type: ignore[attr-defined]
+    assert b"Something failed" in received
+    assert b"THE TEXT OF A DOCUMENT" not in received
+
+
+def test_without_a_dsn_sentry_is_not_started() -> None:
+    assert start_sentry(MonitoringSettings()) is False
