@@ -229,7 +229,14 @@ class Qdrant(Server):
 
 
 class Cassandra(Server):
-    """One Cassandra node. Several of them on 127.0.0.1 to 127.0.0.3 form a cluster: see `cassandra_nodes`."""
+    """One Cassandra node. Several of them on 127.0.0.1 to 127.0.0.3 form a cluster: see `cassandra_nodes`.
+
+    With the commit log's default (`commitlog_sync: periodic`) a SIGKILL may cost what was acknowledged in the last tenth of a
+    second, as on any single node; pass `options` that say `group` where a test must not lose it.
+
+    Args:
+        options: lines of cassandra.yaml that differ.
+    """
 
     name = "cassandra"
     patience = 90.0
@@ -242,13 +249,13 @@ class Cassandra(Server):
         storage_port: int | None = None,
         token: int = 0,
         seed: str | None = None,
-        yaml: str = "",
+        options: dict[str, str] | None = None,
     ) -> None:
         super().__init__(host=host, port=port)
         self.storage_port = storage_port or free_port()
         self._token = token
         self._seed = seed or f"{host}:{self.storage_port}"
-        self._yaml = yaml
+        self._options = options or {}
 
     def command(self) -> tuple[list[str], dict[str, str]]:
         java = _program("java", "apt-get install openjdk-17-jre-headless")
@@ -273,9 +280,11 @@ class Cassandra(Server):
             return connection.recv(9)[4:5] == bytes([_CQL_SUPPORTED])
 
     def _configuration(self) -> Path:
-        template = string.Template((_FILES / "cassandra.yaml").read_text())
         path = self.folder.with_suffix(".yaml")
-        text = template.substitute(
+        lines = (_FILES / "cassandra.yaml").read_text().splitlines()
+        lines = [line for line in lines if line.partition(":")[0] not in self._options]
+        lines += [f"{name}: {value}" for name, value in self._options.items()]
+        text = string.Template("\n".join(lines)).substitute(
             host=self.host,
             port=self.port,
             storage_port=self.storage_port,
@@ -283,7 +292,7 @@ class Cassandra(Server):
             seed=self._seed,
             folder=self.folder,
         )
-        path.write_text(f"{text}\n{self._yaml}\n")
+        path.write_text(text)
         return path
 
     def close(self) -> None:

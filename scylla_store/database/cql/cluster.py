@@ -29,7 +29,7 @@ _CLOSE_SECONDS = 1.8
 def open_cluster(settings: DatabaseSettings) -> tuple[Cluster, Session]:
     """Connects, to no keyspace; what the driver raises is not translated here."""
     from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster
-    from cassandra.policies import FallthroughRetryPolicy, RetryPolicy
+    from cassandra.policies import ExponentialReconnectionPolicy, FallthroughRetryPolicy, RetryPolicy
 
     points = [contact_point(point, settings.port) for point in settings.contact_points]
     cluster = Cluster(
@@ -43,6 +43,8 @@ def open_cluster(settings: DatabaseSettings) -> tuple[Cluster, Session]:
         compression=False,
         connect_timeout=settings.connect_timeout / len(points),
         control_connection_timeout=settings.connect_timeout / len(points),
+        # The driver's default ends with ten minutes between attempts.
+        reconnection_policy=ExponentialReconnectionPolicy(1.0, 10.0),
         idle_heartbeat_interval=_HEARTBEAT,
         idle_heartbeat_timeout=settings.connect_timeout,
         execution_profiles={

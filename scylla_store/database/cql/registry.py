@@ -91,19 +91,12 @@ class Letters:
         """Stores letter and mark in one batch, at the letter's time."""
         time = bigint(letter.timestamp)
         item = [labels(letter.item.namespace), text(letter.item.key)]
-        self._write(
-            self._session.bound("bury", [time, text(_to_json(letter)), *_letter_key(letter.id)]),
-            self._session.bound("mark_letter", [time, mark, *item]),
-        )
+        bury = self._session.bound("bury", [time, text(_to_json(letter)), *_letter_key(letter.id)])
+        self._write([[bury, self._session.bound("mark_letter", [time, mark, *item])]])
 
     def exhume(self, letters: Sequence[tuple[ItemId, int]]) -> None:
         """See `Database.exhume`."""
-        for item, timestamp in letters:
-            time = bigint(timestamp)
-            self._write(
-                self._session.bound("exhume", [time, *_letter_key(item_digest(item))]),
-                self._session.bound("unmark_letter", [time, labels(item.namespace), text(item.key)]),
-            )
+        self._write(self._exhumation(item, bigint(timestamp)) for item, timestamp in letters)
 
     def page(self, *, after: str | None, limit: int) -> list[DeadLetter]:
         """See `Database.letters`."""
@@ -122,8 +115,12 @@ class Letters:
         rows = self._session.rows("letter", _letter_key(ident))
         return _from_json(rows[0][0]) if rows else None
 
-    def _write(self, *statements: Any) -> None:
-        for _ in self._session.each([self._session.batch(statements)], self._session.deadline(), write=True):
+    def _exhumation(self, item: ItemId, time: bytes) -> list[Any]:
+        unmark = self._session.bound("unmark_letter", [time, labels(item.namespace), text(item.key)])
+        return [self._session.bound("exhume", [time, *_letter_key(item_digest(item))]), unmark]
+
+    def _write(self, batches: Iterable[list[Any]]) -> None:
+        for _ in self._session.each(map(self._session.batch, batches), self._session.deadline(), write=True):
             pass
 
 

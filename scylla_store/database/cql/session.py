@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from scylla_store.database.cql.cluster import CONDITIONAL, open_cluster, shut_down
 from scylla_store.database.cql.errors import translate, translated
-from scylla_store.database.cql.statements import migrations, statements
+from scylla_store.database.cql.statements import migrations, qualified, statements
 from scylla_store.errors import DatabaseUnavailable, SchemaMismatch, StoreClosed, StoreError
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class Session:
             try:
                 driver.set_keyspace(self.settings.keyspace)
                 self._check_schema(driver)
-                self._prepared = _prepared(driver)
+                self._prepared = _prepared(driver, self.settings.keyspace)
             except BaseException:
                 shut_down(cluster)
                 raise
@@ -261,10 +261,10 @@ def check_version(applied: int, *, incomplete: bool = False) -> None:
         )
 
 
-def _prepared(driver: DriverSession) -> dict[str, PreparedStatement]:
+def _prepared(driver: DriverSession, keyspace: str) -> dict[str, PreparedStatement]:
     prepared = {}
     for statement in statements().values():
-        prepared[statement.name] = driver.prepare(statement.cql)
+        prepared[statement.name] = driver.prepare(qualified(statement.cql, keyspace))
         prepared[statement.name].is_idempotent = not statement.is_conditional
     return prepared
 

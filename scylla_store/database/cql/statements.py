@@ -14,6 +14,7 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).parent
 _STATEMENT = re.compile(r"^-- (?P<name>\w+): (?P<meaning>.+?)\n(?P<cql>[^;]+);", re.MULTILINE)
+_TABLE = re.compile(r"\b(FROM|INTO|^UPDATE) (\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ def statements() -> Mapping[str, Statement]:
                 raise ValueError(f"{path.name} defines {statement.name} again")
             found[statement.name] = statement
     return found
+
+
+def qualified(cql: str, keyspace: str) -> str:
+    """The statement with the keyspace before its table: Cassandra warns when prepared statements rely on USE."""
+    return _TABLE.sub(rf'\1 "{keyspace}".\2', cql, count=1)
 
 
 @functools.cache
