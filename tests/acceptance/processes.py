@@ -30,6 +30,10 @@ class Child:
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
+    def change(self, environment: Mapping[str, str]) -> None:
+        """Another environment on top of ours, from the next start on."""
+        self._environment = {**os.environ, **environment}
+
     def start(self, *, niceness: int = 0) -> None:
         """Starts it unless it runs; a higher niceness leaves the processors to others."""
         if self.is_running:

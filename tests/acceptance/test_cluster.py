@@ -28,7 +28,9 @@ PATIENCE = 300.0
 pytestmark = pytest.mark.acceptance
 
 
-def test_nothing_acknowledged_is_lost_and_the_index_equals_the_database(cassandra: str, tmp_path: Path) -> None:
+def test_nothing_acknowledged_is_lost_and_the_index_equals_the_database(
+    cassandra: str, redis_server: str, qdrant: str, tmp_path: Path
+) -> None:
     # Given four writers, two workers, beat, and their servers
     cluster = Cluster(cassandra, tmp_path, f"acceptance_{uuid.uuid4().hex[:12]}")
     cluster.add_writers(WRITERS, DOCUMENTS, rate=DOCUMENTS / WRITERS / PACE_SECONDS)

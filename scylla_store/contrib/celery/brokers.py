@@ -1,4 +1,4 @@
-"""Broker URLs: compared, shown without passwords, and their TLS options."""
+"""Broker URLs: compared, and their TLS options."""
 
 from __future__ import annotations
 
@@ -9,21 +9,6 @@ from urllib.parse import urlsplit
 from scylla_store.settings.options import TlsSettings
 
 _PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "pyamqp": 5672, "amqps": 5671, "sentinel": 26379}
-_HIDDEN = "**"
-
-
-def masked(url: str) -> str:
-    """The URL with its passwords replaced, for messages and logs."""
-    return ";".join(_masked(part) for part in url.split(";"))
-
-
-def _masked(url: str) -> str:
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    credentials, _, host = parts.netloc.rpartition("@")
-    user, colon, _ = credentials.partition(":")
-    return parts._replace(netloc=f"{user}{colon}{_HIDDEN if colon else ''}@{host}").geturl()
 
 
 def same_broker(one: str, other: str) -> bool:

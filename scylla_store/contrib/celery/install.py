@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from scylla_store.contrib.celery.brokers import masked, same_broker
+from scylla_store.contrib.celery.brokers import same_broker
 from scylla_store.contrib.celery.eager import installed_settings, remember
 from scylla_store.contrib.celery.names import DRAIN_OUTBOX, SYNC_ITEMS
 from scylla_store.contrib.celery.processes import ProcessStore
 from scylla_store.contrib.celery.tasks import Tasks
 from scylla_store.errors import ConfigurationError
+from scylla_store.settings.masking import masked
 from scylla_store.settings.options import Settings
 from scylla_store.store import ScyllaStore
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from scylla_store.contrib.celery.brokers import is_redis, masked, tls_options
+from scylla_store.contrib.celery.brokers import is_redis, tls_options
 from scylla_store.errors import BrokerUnavailable, ConfigurationError
+from scylla_store.settings.masking import masked
 from scylla_store.settings.options import CelerySettings
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import ssl
 
 import pytest
 
-from scylla_store.contrib.celery.brokers import masked, same_broker, tls_options
+from scylla_store.contrib.celery.brokers import same_broker, tls_options
+from scylla_store.settings.masking import masked
 from scylla_store.settings.options import TlsSettings
 
 
