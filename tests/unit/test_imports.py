@@ -1,0 +1,198 @@
+"""Imports go one way: see "Modules" in docs/architecture.md."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+PURE = {
+    f"scylla_store.{name}"
+    for name in (
+        "identity",
+        "rows",
+        "intents",
+        "letters",
+        "items",
+        "clock",
+        "cursors",
+        "errors",
+        "failures",
+        "values",
+        "texts",
+        "chunking",
+        "points",
+        "planning",
+        "retries",
+        "dispatch",
+    )
+}
+CONTRACTS = {f"scylla_store.{concept}.base" for concept in ("database", "index", "embedders")} | {
+    "scylla_store.settings.options"
+}
+SHELLS = ("scylla_store.contrib", "scylla_store.cli", "scylla_store.testing")
+HEAVY = (
+    "cassandra",
+    "celery",
+    "dynaconf",
+    "grpc",
+    "httpx",
+    "kombu",
+    "numpy",
+    "pydantic",
+    "qdrant_client",
+    "qdrant_edge",
+    "redis",
+    "rich",
+    "sentry_sdk",
+    "sqlite3",
+    "statsd",
+    "tokenizers",
+    "wordllama",
+)
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import of one of our own modules."""
+
+    importer: str
+    imported: str
+    in_function: bool
+    for_types: bool
+
+
+def layer(module: str) -> str:
+    """Which rule a module follows."""
+    if module in CONTRACTS:
+        return "contract"
+    if module in PURE:
+        return "pure"
+    if module == "scylla_store.wiring":
+        return "wiring"
+    if module == "tasks" or module.startswith("tasks."):
+        return "tasks"
+    if module.startswith(SHELLS):
+        return "shell"
+    concept = module.split(".")[1] if "." in module else "core"
+    return concept if concept in ("database", "index", "embedders", "settings") else "core"
+
+
+BELOW = {
+    "contract": {"contract", "pure"},
+    "pure": {"contract", "pure"},
+    "database": {"contract", "pure", "database"},
+    "index": {"contract", "pure", "index"},
+    "embedders": {"contract", "pure", "embedders"},
+    "settings": {"contract", "pure", "settings"},
+    "core": {"contract", "pure", "wiring", "core"},
+    "wiring": {"contract", "pure", "core"},
+    "shell": {"contract", "pure", "database", "index", "embedders", "settings", "core", "wiring", "shell"},
+    "tasks": {"shell", "settings", "core", "tasks"},
+}
+VARIANTS = {"database", "index", "embedders", "settings", "shell"}
+MAY_CHOOSE_A_VARIANT = {
+    # Inside functions: the variant is loaded when it is chosen.
+    "scylla_store.wiring": {"database", "index", "embedders", "shell"},
+    "scylla_store.store": {"settings"},
+}
+
+
+def is_allowed(one: Import) -> bool:
+    """Whether the rules know this import."""
+    target = layer(one.imported)
+    if target in BELOW[layer(one.importer)]:
+        return True
+    return (one.in_function or one.for_types) and target in MAY_CHOOSE_A_VARIANT.get(one.importer, set())
+
+
+def modules() -> dict[str, Path]:
+    """All our modules by name."""
+    paths = [path for package in ("scylla_store", "tasks") for path in (ROOT / package).rglob("*.py")]
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+
+
+def imports() -> Iterator[Import]:
+    """All imports of our own modules."""
+    known = modules()
+    for name, path in known.items():
+        yield from _of(ast.parse(path.read_text()), name, known, False, False)
+
+
+def _of(node: ast.AST, importer: str, known: dict[str, Path], in_function: bool, for_types: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        for imported in _targets(child, known):
+            yield Import(importer, imported, in_function, for_types)
+        inside = in_function or isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        typing_only = for_types or (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test))
+        yield from _of(child, importer, known, inside, typing_only)
+
+
+def _targets(node: ast.AST, known: dict[str, Path]) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names if alias.name in known)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, f"line {node.lineno}: imports are absolute here"
+        for alias in node.names:
+            whole = f"{node.module}.{alias.name}"
+            if whole in known or node.module in known:
+                yield whole if whole in known else str(node.module)
+
+
+def test_every_module_imports_only_what_stands_below_it() -> None:
+    against = [f"{one.importer} imports {one.imported}" for one in imports() if not is_allowed(one)]
+
+    assert against == []
+
+
+def test_nothing_imports_the_tasks_above_the_library() -> None:
+    importers = {one.importer for one in imports() if layer(one.imported) == "tasks"}
+
+    assert {name for name in importers if layer(name) != "tasks"} == set()
+
+
+def test_no_import_goes_round_in_a_circle() -> None:
+    # Given what is imported when a module is loaded
+    graph: dict[str, set[str]] = {}
+    for one in imports():
+        if not one.in_function and not one.for_types:
+            graph.setdefault(one.importer, set()).add(one.imported)
+
+    # When they are put in order, then there is one: a CycleError would name the circle
+    order = list(TopologicalSorter(graph).static_order())
+
+    assert order.index("scylla_store.errors") < order.index("scylla_store.store")
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        Import("scylla_store.rows", "scylla_store.writes", False, False),
+        Import("scylla_store.writes", "scylla_store.database.cql", True, False),
+        Import("scylla_store.wiring", "scylla_store.index.server", False, False),
+        Import("scylla_store.database.sqlite", "scylla_store.index.edge", False, False),
+        Import("scylla_store.store", "scylla_store.contrib.celery", True, False),
+        Import("scylla_store.cli.main", "tasks", True, False),
+    ],
+    ids=lambda one: f"{one.importer} -> {one.imported}",
+)
+def test_an_import_upwards_is_seen(one: Import) -> None:
+    assert not is_allowed(one)
+
+
+@pytest.mark.parametrize("module", ["scylla_store", "scylla_store.cli", "scylla_store.testing.plugin"])
+def test_an_import_loads_no_driver_no_model_and_no_celery(module: str) -> None:
+    # When a fresh interpreter imports it
+    code = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    # Then nothing heavy came with it
+    assert set(loaded.stdout.split()) & set(HEAVY) == set()
