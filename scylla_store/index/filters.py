@@ -1,0 +1,81 @@
+"""The conditions of all requests, said once; a dialect for each engine says them in its own types."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from typing import Any
+
+Condition = Any
+
+
+class Filters(ABC):
+    """Builds filters. The abstract methods are the words of a dialect, the others are sentences."""
+
+    @abstractmethod
+    def equals(self, field: str, value: str | int) -> Condition:
+        """The field (or one of its values) is this."""
+
+    @abstractmethod
+    def one_of(self, field: str, values: Sequence[str]) -> Condition:
+        """The field (or one of its values) is one of these."""
+
+    @abstractmethod
+    def is_text(self, field: str) -> Condition:
+        """The field is a string with something in it."""
+
+    @abstractmethod
+    def above(self, field: str, bound: int) -> Condition:
+        """The field is a number greater than the bound."""
+
+    @abstractmethod
+    def has_id(self, identifiers: Collection[str]) -> Condition:
+        """The point is one of these."""
+
+    @abstractmethod
+    def every(self, *conditions: Condition, but: Sequence[Condition] = ()) -> Any:
+        """All of the conditions, and none of `but`."""
+
+    @abstractmethod
+    def any(self, *conditions: Condition) -> Any:
+        """At least one of the conditions."""
+
+    def of_items(self, items: Sequence[str]) -> Any:
+        """All points of these items."""
+        return self.every(self.one_of("item", items))
+
+    def of_slice(self, number: int) -> Any:
+        """All points of a slice."""
+        return self.every(self.equals("slice", number))
+
+    def live(self, prefix: str | None, now: int) -> Any:
+        """Points under the prefix that are not expired."""
+        return self.every(*self._live(prefix, now))
+
+    def live_items(self, prefix: str | None, now: int) -> Any:
+        """The first point of each item under the prefix that is not expired."""
+        return self.every(*self._live(prefix, now), self.equals("ordinal", 0))
+
+    def not_newer(self, at_most: int) -> Any:
+        """Points whose version is at most this one. One that does not parse counts as version 0."""
+        return self.every(but=[self._sound(above=at_most)])
+
+    def unchanged(self, points: Sequence[tuple[str, str]]) -> Any:
+        """Points (id, fingerprint) that still have this fingerprint; "" stands for one that does not parse."""
+        by_fingerprint: dict[str, list[str]] = {}
+        for identifier, fingerprint in points:
+            by_fingerprint.setdefault(fingerprint, []).append(identifier)
+        return self.any(*(self._still(fingerprint, those) for fingerprint, those in by_fingerprint.items()))
+
+    def _still(self, fingerprint: str, identifiers: list[str]) -> Any:
+        if fingerprint:
+            return self.every(self.has_id(identifiers), self.equals("fingerprint", fingerprint))
+        return self.every(self.has_id(identifiers), but=[self._sound(above=-1)])
+
+    def _sound(self, *, above: int) -> Any:
+        """A payload that parses, with a version above this one. See `payloads.seen_point`."""
+        return self.every(self.is_text("item"), self.is_text("fingerprint"), self.above("version", above))
+
+    def _live(self, prefix: str | None, now: int) -> list[Condition]:
+        under = [] if prefix is None else [self.equals("prefixes", prefix)]
+        return [*under, self.above("expires_at", now)]

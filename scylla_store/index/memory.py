@@ -1,0 +1,153 @@
+"""An index in memory, for tests and simulations: small, exact, and under the same contract as the real ones."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from scylla_store.errors import CollectionMismatch, IndexRefused, IndexUnavailable, StoreClosed
+from scylla_store.index.base import IndexSpecification, Match, Point, SeenPoint, Vector
+from scylla_store.index.payloads import seen_point
+from scylla_store.index.vectors import checked_vectors, float32, lower_bound
+
+
+class MemoryIndex:
+    """Points in a dictionary, searched one by one. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._closed = False
+        self._specification: IndexSpecification | None = None
+        self._payloads: dict[str, dict[str, Any]] = {}
+        self._vectors: dict[str, np.ndarray] = {}
+
+    def connect(self) -> None:
+        if self._closed:
+            raise StoreClosed
+
+    def close(self) -> None:
+        self._closed = True
+
+    def setup(self, specification: IndexSpecification) -> None:
+        with self._lock:
+            self.connect()
+            found = self._specification
+            if found not in (None, specification):
+                raise CollectionMismatch(f"The collection was made for {found}; {specification} is needed")
+            self._specification = specification
+
+    def points_of(self, items: Sequence[str]) -> dict[str, list[SeenPoint]]:
+        wanted = set(items)
+        found: dict[str, list[SeenPoint]] = {}
+        with self._lock:
+            for point in self._seen():
+                if point.item in wanted:
+                    found.setdefault(point.item, []).append(point)
+        return found
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
+        with self._lock:
+            self._ready()
+            return {identifier: self._vectors[identifier].tolist() for identifier in ids if identifier in self._vectors}
+
+    def upsert(self, points: Sequence[Point], *, at_most: int) -> None:
+        with self._lock:
+            vectors = checked_vectors(points, self._ready().dimensions)
+            for point, vector in zip(points, vectors, strict=True):
+                if seen_point(point.id, self._payloads.get(point.id)).version <= at_most:
+                    self._payloads[point.id] = copy.deepcopy(point.payload)
+                    self._vectors.pop(point.id, None)
+                    if vector is not None:
+                        self._vectors[point.id] = _normal(np.asarray(vector, dtype=np.float32))
+
+    def delete(self, points: Sequence[tuple[str, str]]) -> None:
+        with self._lock:
+            self._ready()
+            for identifier, fingerprint in points:
+                if identifier in self._payloads and self._is_unchanged(identifier, fingerprint):
+                    del self._payloads[identifier]
+                    self._vectors.pop(identifier, None)
+
+    def query(
+        self,
+        vector: Vector,
+        *,
+        prefix: str | None,
+        now: int,
+        limit: int,
+        offset: int = 0,
+        min_score: float | None = None,
+    ) -> list[Match]:
+        with self._lock:
+            wanted = float32(vector)
+            if wanted is None or wanted.shape != (self._ready().dimensions,):
+                raise IndexRefused(f"The vector must have {self._ready().dimensions} numbers, it has {len(vector)}")
+            scores = {
+                identifier: float(np.dot(self._vectors[identifier], _normal(wanted)))
+                for identifier in self._live(prefix, now)
+                if identifier in self._vectors
+            }
+            least = -np.inf if min_score is None else lower_bound(min_score)
+            best = sorted((-score, identifier) for identifier, score in scores.items() if score > least)
+            return [
+                Match(identifier, -negative, copy.deepcopy(self._payloads[identifier]))
+                for negative, identifier in best[offset : offset + limit]
+            ]
+
+    def count(self, *, prefix: str | None, now: int) -> int:
+        with self._lock:
+            return sum(self._payloads[identifier].get("ordinal") == 0 for identifier in self._live(prefix, now))
+
+    def slice(self, number: int, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+        with self._lock:
+            found = [
+                point
+                for point in self._seen()
+                if point.payload.get("slice") == number and (after is None or point.id > after)
+            ]
+        page = found[:limit]
+        return page, page[-1].id if len(found) > limit else None
+
+    def ping(self) -> float:
+        start = time.perf_counter()
+        self.connect()
+        return time.perf_counter() - start
+
+    def _ready(self) -> IndexSpecification:
+        self.connect()
+        if self._specification is None:
+            raise IndexUnavailable("There is no collection yet: run `scylla-store setup` (or store.setup())")
+        return self._specification
+
+    def _seen(self) -> Iterator[SeenPoint]:
+        self._ready()
+        for identifier in sorted(self._payloads):
+            yield seen_point(identifier, copy.deepcopy(self._payloads[identifier]))
+
+    def _is_unchanged(self, identifier: str, fingerprint: str) -> bool:
+        payload = self._payloads[identifier]
+        if fingerprint:
+            return bool(payload.get("fingerprint") == fingerprint)
+        return seen_point(identifier, payload).fingerprint == ""
+
+    def _live(self, prefix: str | None, now: int) -> Iterator[str]:
+        self._ready()
+        for identifier, payload in self._payloads.items():
+            expires_at = payload.get("expires_at")
+            if isinstance(expires_at, int) and expires_at > now and _is_under(payload, prefix):
+                yield identifier
+
+
+def _is_under(payload: dict[str, Any], prefix: str | None) -> bool:
+    return prefix is None or prefix in payload.get("prefixes", ())
+
+
+def _normal(vector: np.ndarray) -> np.ndarray:
+    """Of length 1, as Qdrant stores it; a vector of zeros stays what it is."""
+    length = np.linalg.norm(vector)
+    return vector / length if length else vector
