@@ -73,8 +73,11 @@ class Index(Protocol):
     def points_of(self, items: Sequence[str]) -> dict[str, list[SeenPoint]]:
         """All points of each item (by its digest), however many; items without points are left out."""
 
-    def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
-        """Vectors of those points that exist and have one."""
+    def vectors(self, points: Sequence[tuple[str, str]]) -> dict[str, Vector]:
+        """Vectors by point id of those points (id, fingerprint) that have one and whose stored fingerprint is still that one.
+
+        One request reads both: a point that somebody replaced since it was seen must not lend its vector to another text.
+        """
 
     def upsert(self, points: Sequence[Point], *, at_most: int) -> None:
         """Writes whole points, each one only where it is absent or its stored version is <= `at_most`.

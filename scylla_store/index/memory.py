@@ -6,6 +6,7 @@ import copy
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,13 +48,17 @@ class MemoryIndex:
         with self._lock:
             for point in self._seen():
                 if point.item in wanted:
-                    found.setdefault(point.item, []).append(point)
+                    found.setdefault(point.item, []).append(_copied(point))
         return found
 
-    def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
+    def vectors(self, points: Sequence[tuple[str, str]]) -> dict[str, Vector]:
         with self._lock:
             self._ready()
-            return {identifier: self._vectors[identifier].tolist() for identifier in ids if identifier in self._vectors}
+            return {
+                identifier: self._vectors[identifier].tolist()
+                for identifier, fingerprint in points
+                if identifier in self._vectors and self._is_unchanged(identifier, fingerprint)
+            }
 
     def upsert(self, points: Sequence[Point], *, at_most: int) -> None:
         with self._lock:
@@ -110,7 +115,7 @@ class MemoryIndex:
                 for point in self._seen()
                 if point.payload.get("slice") == number and (after is None or point.id > after)
             ]
-        page = found[:limit]
+            page = [_copied(point) for point in found[:limit]]
         return page, page[-1].id if len(found) > limit else None
 
     def ping(self) -> float:
@@ -127,7 +132,7 @@ class MemoryIndex:
     def _seen(self) -> Iterator[SeenPoint]:
         self._ready()
         for identifier in sorted(self._payloads):
-            yield seen_point(identifier, copy.deepcopy(self._payloads[identifier]))
+            yield seen_point(identifier, self._payloads[identifier])
 
     def _is_unchanged(self, identifier: str, fingerprint: str) -> bool:
         payload = self._payloads[identifier]
@@ -141,6 +146,10 @@ class MemoryIndex:
             expires_at = payload.get("expires_at")
             if isinstance(expires_at, int) and expires_at > now and _is_under(payload, prefix):
                 yield identifier
+
+
+def _copied(point: SeenPoint) -> SeenPoint:
+    return replace(point, payload=copy.deepcopy(point.payload))
 
 
 def _is_under(payload: dict[str, Any], prefix: str | None) -> bool:
