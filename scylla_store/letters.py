@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 
 from scylla_store.identity import ItemId
 
@@ -31,3 +32,18 @@ class DeadLetter:
     last_failed_at: int
     timestamp: int
     discarded: bool = False
+
+
+def to_json(letter: DeadLetter) -> str:
+    """The letter as databases store it."""
+    fields = asdict(letter)
+    fields["item"] = [list(letter.item.namespace), letter.item.key]
+    fields["write_id"] = letter.write_id.hex()
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def from_json(stored: str | bytes) -> DeadLetter:
+    """The letter that `to_json` stored."""
+    fields = json.loads(stored)
+    namespace, key = fields.pop("item")
+    return DeadLetter(item=ItemId(tuple(namespace), key), write_id=bytes.fromhex(fields.pop("write_id")), **fields)

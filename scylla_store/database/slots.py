@@ -149,12 +149,13 @@ class SlottedOutbox:
             self._bring_forward(earliest)
 
     def sweep(self, now: int, limit: int, push: Push) -> Sweep:
-        """See `Outbox.sweep`."""
+        """See `Outbox.sweep`. A `now` that lies ahead of the clock takes what is due by then, and passes no slot for it."""
+        horizon, now = now, min(now, self._clock())
         watermark = self._watermark(now)
         self._slow_pass(now, watermark)
-        walk = _Walk(self._tables, now, limit, push)
+        walk = _Walk(self._tables, horizon, limit, push)
         passed = watermark
-        for slot, straggler in self._slots(watermark, now):
+        for slot, straggler in self._slots(watermark, horizon):
             if walk.is_spent():
                 walk.more = True
                 break

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from scylla_store.clock import SECOND, Clock
@@ -15,7 +13,7 @@ from scylla_store.database.base import Registration
 from scylla_store.database.cql.encoding import bigint, integer, labels, smallint, text
 from scylla_store.database.cql.session import Session
 from scylla_store.identity import ItemId, Namespace, item_digest, sort_key
-from scylla_store.letters import DeadLetter
+from scylla_store.letters import DeadLetter, from_json, to_json
 
 _SHARDS = 32
 _LETTER_SHARDS = "0123456789abcdef"
@@ -91,7 +89,7 @@ class Letters:
         """Stores letter and mark in one batch, at the letter's time."""
         time = bigint(letter.timestamp)
         item = [labels(letter.item.namespace), text(letter.item.key)]
-        bury = self._session.bound("bury", [time, text(_to_json(letter)), *_letter_key(letter.id)])
+        bury = self._session.bound("bury", [time, text(to_json(letter)), *_letter_key(letter.id)])
         self._write([[bury, self._session.bound("mark_letter", [time, mark, *item])]])
 
     def exhume(self, letters: Sequence[tuple[ItemId, int]]) -> None:
@@ -105,7 +103,7 @@ class Letters:
         for shard in _LETTER_SHARDS:
             if len(found) < limit and shard >= start[:1]:
                 rows = self._session.rows("letters", [text(shard), text(start), integer(limit - len(found))])
-                found += [_from_json(row[0]) for row in rows]
+                found += [from_json(row[0]) for row in rows]
         return found
 
     def get(self, ident: str) -> DeadLetter | None:
@@ -113,7 +111,7 @@ class Letters:
         if not ident:
             return None
         rows = self._session.rows("letter", _letter_key(ident))
-        return _from_json(rows[0][0]) if rows else None
+        return from_json(rows[0][0]) if rows else None
 
     def _exhumation(self, item: ItemId, time: bytes) -> list[Any]:
         unmark = self._session.bound("unmark_letter", [time, labels(item.namespace), text(item.key)])
@@ -171,16 +169,3 @@ def _shard(namespace: Namespace) -> int:
 
 def _letter_key(ident: str) -> tuple[bytes, bytes]:
     return text(ident[0]), text(ident)
-
-
-def _to_json(letter: DeadLetter) -> str:
-    fields = asdict(letter)
-    fields["item"] = [list(letter.item.namespace), letter.item.key]
-    fields["write_id"] = letter.write_id.hex()
-    return json.dumps(fields, ensure_ascii=False)
-
-
-def _from_json(stored: str) -> DeadLetter:
-    fields = json.loads(stored)
-    namespace, key = fields.pop("item")
-    return DeadLetter(item=ItemId(tuple(namespace), key), write_id=bytes.fromhex(fields.pop("write_id")), **fields)

@@ -287,3 +287,28 @@ def test_the_summary_counts_what_waits_and_not_expiries_to_come() -> None:
     assert (summary.pending, summary.retrying, summary.exact) == (2, 1, True)
     assert summary.oldest_filed_at == START - 30 * SECOND
     assert not drain.outbox.summary(1).exact
+
+
+def test_a_sweep_to_the_end_of_time_takes_everything_and_leaves_the_watermark_behind_the_clock() -> None:
+    drain = Drain()
+    keys = [filed(drain, START), filed(drain, START + 5 * MINUTE)]
+
+    drain.outbox.sweep(2**62, 1000, drain.push)
+
+    assert drain.taken == keys
+    assert drain.tables.mark == (START - BEHIND) // SLOT
+    late = filed(drain, START + MINUTE)
+    drain.now = START + 2 * MINUTE
+    assert drain.sweep() == [keys[0], late]
+
+
+def test_a_sweep_to_the_end_of_time_does_not_end_the_slow_pass() -> None:
+    drain = Drain()
+    drain.now = START + 10 * MINUTE
+    drain.outbox.sweep(2**62, 1000, drain.push)
+    key = filed(drain, START + MINUTE)
+    drain.now += SLOW_PASS_EVERY
+    for _ in range(5):
+        if drain.sweep() == [key]:
+            return
+    raise AssertionError("the row was not found")

@@ -1,0 +1,5 @@
+"""The in-memory stub."""
+
+from scylla_store.database.memory.database import MemoryDatabase
+
+__all__ = ["MemoryDatabase"]
