@@ -1,0 +1,69 @@
+"""Measures ours and the raw parts in turns: `python -m tests.bench [--quick] [--only NAME] [--json FILE]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.bench import embedded, faults, growth, indexing, reading, searching, table, writing
+from tests.bench.installation import Servers, machine
+from tests.bench.measure import Row
+from tests.servers import Missing
+
+Measure = Callable[[Servers, bool], list[Row]]
+
+BENCHES: dict[str, Measure] = {
+    "put": writing.put,
+    "get": reading.get,
+    "put_many": writing.put_many,
+    "get_many": reading.get_many,
+    "sync": indexing.sync,
+    "search": searching.search,
+    "embedded": embedded.embedded,
+    "growth": growth.growth,
+    "faults": faults.faults,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs what was asked for; the exit code says nothing of the figures."""
+    options = _parser().parse_args(arguments)
+    console = Console()
+    rows: list[Row] = []
+    with machine() as servers:
+        for name in options.only or BENCHES:
+            rows += _measured(name, servers, options.quick, console)
+    table.show(rows, console)
+    table.store(rows, ["python", "-m", "tests.bench", *(arguments or sys.argv[1:])], options.json)
+    if options.markdown:
+        options.markdown.write_text(table.markdown(rows), encoding="utf-8")
+    return 0
+
+
+def _measured(name: str, servers: Servers, quick: bool, console: Console) -> list[Row]:
+    began = time.monotonic()
+    try:
+        rows = BENCHES[name](servers, quick)
+    except Missing as missing:
+        console.print(f"{name}: left out, {missing}")
+        return []
+    console.print(f"{name}: {time.monotonic() - began:.0f} s")
+    return rows
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller sizes: about a minute")
+    parser.add_argument("--only", action="append", choices=list(BENCHES), metavar="NAME", help=", ".join(BENCHES))
+    parser.add_argument("--json", type=Path, default=Path("bench-results.json"), help="where the figures are kept")
+    parser.add_argument("--markdown", type=Path, help="also write the table there")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
