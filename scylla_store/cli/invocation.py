@@ -13,6 +13,7 @@ import click
 from scylla_store.cli.arguments import parse_assignment
 from scylla_store.cli.output import Output
 from scylla_store.intents import Ref
+from scylla_store.settings.loading import Loaded
 from scylla_store.settings.options import Settings
 from scylla_store.store import ScyllaStore
 
@@ -50,6 +51,12 @@ class Invocation:
         from scylla_store.settings import load
 
         return load(**self.overrides())
+
+    def loaded(self) -> Loaded:
+        """The effective settings and the origin of each."""
+        from scylla_store.settings import load_with_origins
+
+        return load_with_origins(**self.overrides())
 
     @contextmanager
     def store(self, *, indexes: bool = False) -> Iterator[ScyllaStore]:

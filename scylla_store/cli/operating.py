@@ -11,6 +11,9 @@ from scylla_store.cli.invocation import Invocation, common_options
 from scylla_store.cli.output import columns
 from scylla_store.cli.program import UNAVAILABLE
 from scylla_store.operations import Health, Status
+from scylla_store.settings.catalogue import catalogue, value_of
+from scylla_store.settings.masking import shown
+from scylla_store.settings.options import Settings
 
 
 @click.command()
@@ -69,3 +72,22 @@ def _health_rows(found: dict[str, Health]) -> Iterator[tuple[str, ...]]:
     for name, line in found.items():
         latency = "" if line.latency is None else f"{1000 * line.latency:.1f} ms"
         yield name, line.state, latency, line.reason or ""
+
+
+@click.command()
+@common_options
+@click.pass_obj
+def settings(call: Invocation) -> None:
+    """Show the effective settings and where each comes from; secrets are hidden."""
+    loaded = call.loaded()
+    rows = [
+        {
+            "name": name,
+            "value": shown(option, value_of(loaded.settings, name)),
+            "origin": loaded.origins[name],
+            "variable": option.variable,
+        }
+        for name, option in catalogue(Settings).items()
+    ]
+    lines = columns([(row["name"], row["value"], row["origin"]) for row in rows])
+    call.output.answer({"settings": rows}, lines)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from scylla_store.settings.shapes import TEXT, URL, Shape
+from scylla_store.settings.shapes import CONTACT_POINT, DSN, HOST, HTTP_URL, TEXT, URL, Shape
 
 Kind = Literal["bool", "int", "float", "text", "texts", "function"]
 
@@ -55,6 +55,11 @@ class Option:
         return self.shape is URL
 
     @property
+    def is_address(self) -> bool:
+        """Whether it says where a server is: what stands before an `@` is then no part of it."""
+        return self.shape in (CONTACT_POINT, DSN, HOST, HTTP_URL, URL)
+
+    @property
     def rule(self) -> str:
         """What a value must be, to be read after "must be"."""
         return self._rule() + (" (or none)" if self.can_be_none else "")
@@ -81,26 +86,39 @@ def number(value: float | None) -> str:
     return f"{value:,.10g}"
 
 
-@lru_cache
 def catalogue(root: type) -> Mapping[str, Option]:
     """All options of a settings class and its sections, in the order of their definition."""
+    return _catalogue(root)
+
+
+def sections(root: type) -> Mapping[str, type]:
+    """The class of each section by its name, the root ("") first and outer ones before inner ones."""
+    return _section_classes(root)
+
+
+@lru_cache
+def _catalogue(root: type) -> Mapping[str, Option]:
     return {option.name: option for option in _options(root, "")}
 
 
-def sections(root: type, prefix: str = "") -> Iterator[tuple[str, type]]:
-    """Name and class of each section, the root ("") first."""
+@lru_cache
+def _section_classes(root: type) -> Mapping[str, type]:
+    return dict(_sections(root, ""))
+
+
+def _sections(root: type, prefix: str) -> Iterator[tuple[str, type]]:
     yield prefix.removesuffix("."), root
     hints = get_type_hints(root)
     for field in fields(root):
         if is_dataclass(hints[field.name]):
-            yield from sections(hints[field.name], f"{prefix}{field.name}.")
+            yield from _sections(hints[field.name], f"{prefix}{field.name}.")
 
 
 def _options(root: type, prefix: str) -> Iterator[Option]:
     hints = get_type_hints(root)
     for field in fields(root):
         hint = hints[field.name]
-        if is_dataclass(hint):
+        if isinstance(hint, type) and is_dataclass(hint):
             yield from _options(hint, f"{prefix}{field.name}.")
         elif field.metadata:
             kind, can_be_none = _kind(hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ def converted(option: Option, raw: Any) -> Any:
     """The value for the settings object; raises WrongValue.
 
     Text is read as it stands in environment variables: numbers, true and false, lists with commas or as JSON; empty text is
-    none or the empty list where the option allows that. Booleans are never numbers, NaN and infinity are not allowed.
+    none or the empty list where the option allows that. Paths are texts. Booleans are never numbers, NaN and infinity are not allowed.
     """
     if isinstance(raw, str) and option.kind != "text":
         raw = _FROM_TEXT[option.kind](raw.strip())
@@ -28,8 +29,10 @@ def converted(option: Option, raw: Any) -> Any:
         raw = None
     if option.kind == "texts" and isinstance(raw, list):
         raw = tuple(raw)
+    if option.kind == "text" and isinstance(raw, os.PathLike):
+        raw = os.fspath(raw)
     if option.kind == "float" and isinstance(raw, int) and not isinstance(raw, bool):
-        raw = float(raw)
+        raw = _float(raw)
     check(option, raw)
     return raw
 
@@ -48,7 +51,7 @@ def _has_kind(option: Option, value: Any) -> bool:
     if option.kind == "int":
         return isinstance(value, int) and not isinstance(value, bool)
     if option.kind == "float":
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and _is_finite(value)
     if option.kind == "texts":
         return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
     return isinstance(value, str) or (option.kind == "function" and callable(value))
@@ -66,6 +69,13 @@ def _is_allowed(option: Option, value: Any) -> bool:
     return bool(option.least <= value <= option.most)
 
 
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond what a float can be
+        return False
+
+
 def _bool(text: str) -> bool:
     if text.lower() not in _TRUE + _FALSE:
         raise WrongValue
@@ -79,10 +89,10 @@ def _int(text: str) -> int:
         raise WrongValue from None
 
 
-def _float(text: str) -> float:
+def _float(number: str | int) -> float:
     try:
-        return float(text)
-    except ValueError:
+        return float(number)
+    except (ValueError, OverflowError):
         raise WrongValue from None
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 HIDDEN = "**"
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)(.*)$", re.DOTALL)
-_SECRET_PARAMETER = re.compile(r"([?&][^=&#]*(?:pass|secret|token|key)[^=&#]*=)[^&#]*", re.IGNORECASE)
+_SECRET_PARAMETER = re.compile(r"([?&][^=&#]*(?:pass|pwd|secret|token|key|auth|sig)[^=&#]*=)[^&#]*", re.IGNORECASE)
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 100
@@ -22,9 +22,12 @@ def masked(url: str) -> str:
     """The URL, or several of them with semicolons between, without passwords.
 
     Everything up to the last `@` is taken for credentials, so that a password which should have been quoted (`p/w`, `p@w`)
-    does not show either.
+    does not show either; a user without password may be a token, and does not show.
     """
-    return ";".join(_masked(part) for part in _parts(url))
+    parts = _parts(url)
+    with_credentials = [number for number, part in enumerate(parts) if "@" in part]
+    last = max(with_credentials, default=-1)
+    return ";".join(_masked(part, may_be_cut=number < last) for number, part in enumerate(parts))
 
 
 def _parts(url: str) -> list[str]:
@@ -32,15 +35,21 @@ def _parts(url: str) -> list[str]:
     return re.split(r";(?=[A-Za-z][A-Za-z0-9+.-]*://)", url)
 
 
-def _masked(url: str) -> str:
+def _masked(url: str, *, may_be_cut: bool) -> str:
+    """`may_be_cut`: what has no `@` may be the beginning of a password with a URL in it."""
     match = _SCHEME.match(url)
-    if match is None:
-        return url
-    scheme, rest = match.groups()
+    scheme, rest = match.groups() if match else ("", url)
     credentials, at, place = rest.rpartition("@")
+    if not at and may_be_cut:
+        return f"{scheme}{HIDDEN}"
     user, colon, _ = credentials.partition(":")
-    place = _SECRET_PARAMETER.sub(rf"\g<1>{HIDDEN}", place)
-    return f"{scheme}{user}{colon}{HIDDEN if colon else ''}{at}{place}"
+    if at and (not colon or not match or any(mark in user for mark in "/?#")):
+        return f"{scheme}{HIDDEN}@{_place(place)}"
+    return f"{scheme}{user}{colon}{HIDDEN if colon else ''}{at}{_place(place)}"
+
+
+def _place(place: str) -> str:
+    return _SECRET_PARAMETER.sub(rf"\g<1>{HIDDEN}", place)
 
 
 def shown(option: Option, value: Any) -> str:
@@ -49,8 +58,15 @@ def shown(option: Option, value: Any) -> str:
         return "none"
     if option.secret and not (option.is_url and isinstance(value, str) and "://" in value):
         return repr(HIDDEN)
-    if isinstance(value, str) and "://" in value:
-        value = masked(value)
     if callable(value):
         return f"{getattr(value, '__module__', '?')}:{getattr(value, '__qualname__', type(value).__qualname__)}"
-    return _short.repr(value)
+    return _short.repr(_without_passwords(option, value))
+
+
+def _without_passwords(option: Option, value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        shown_items = [_without_passwords(option, item) for item in value]
+        return shown_items if isinstance(value, list) else tuple(shown_items)
+    if isinstance(value, str) and ("://" in value or option.is_address):
+        return masked(value)
+    return value

@@ -48,4 +48,6 @@ HTTP_URL = Shape(
 URL = Shape(r"[A-Za-z][A-Za-z0-9+.-]*://\S*", "a URL such as redis://localhost:6379/0")
 DSN = Shape(r"https?://[^\s@]+@\S+", "a DSN such as https://key@host/1")
 DOTTED_PATH = Shape(_DOTTED, "a dotted path such as 'package.module:function'")
-EMBEDDER = Shape(rf"wordllama|hashing|{_DOTTED}", "'wordllama', 'hashing' or a dotted path such as 'package.module:attribute'")
+EMBEDDER = Shape(
+    rf"wordllama|hashing|{_DOTTED}", "'wordllama', 'hashing' or a dotted path such as 'package.module:attribute'"
+)

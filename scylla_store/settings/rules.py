@@ -1,0 +1,123 @@
+"""What must hold between options, beside what each may be by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition on several options, and the message with their values in it when it does not hold.
+
+    Attributes:
+        names: the options; the condition gets their values in this order.
+        message: with "{}" for each value. Secrets have none.
+    """
+
+    names: tuple[str, ...]
+    holds: Callable[..., bool]
+    message: str
+
+
+RULES = (
+    Rule(
+        ("chunking.overlap", "chunking.size"),
+        lambda overlap, size: overlap < size / 2,
+        "chunking.overlap = {} must be less than half of chunking.size = {}",
+    ),
+    Rule(
+        # A hanging task ends at 1.5 times the limit; a retried one is held a few seconds more.
+        ("celery.visibility_timeout", "sync.time_limit"),
+        lambda visibility, limit: visibility >= 2 * limit,
+        "celery.visibility_timeout = {} must be at least twice sync.time_limit = {}, or Redis gives a task to a second "
+        "worker while the first is at it",
+    ),
+    Rule(
+        # Past the limit no requests are sent, and the next dispatch must not meet the last one.
+        ("index.timeout", "sync.time_limit"),
+        lambda timeout, limit: timeout < limit,
+        "index.timeout = {} must be less than sync.time_limit = {}",
+    ),
+    Rule(
+        # A writer's clock may be that much behind; its intents would never be young. SQLite has one clock.
+        ("sync.margin", "clock.max_clock_skew", "database.contact_points"),
+        lambda margin, skew, points: margin >= skew or not points,
+        "sync.margin = {} must be at least clock.max_clock_skew = {} on a cluster, because its writers' clocks differ",
+    ),
+    Rule(
+        ("sync.backoff", "sync.backoff_most"),
+        lambda base, most: base <= most,
+        "sync.backoff = {} must not be above sync.backoff_most = {}",
+    ),
+    Rule(
+        ("clock.max_node_clock_difference", "clock.max_clock_skew"),
+        lambda nodes, skew: nodes <= skew,
+        "clock.max_node_clock_difference = {} must not be above clock.max_clock_skew = {}",
+    ),
+    Rule(
+        ("publisher.batch_size", "publisher.queue_size"),
+        lambda batch, queue: batch <= queue,
+        "publisher.batch_size = {} must not be above publisher.queue_size = {}",
+    ),
+    Rule(
+        ("database.local_datacenter", "database.replication"),
+        lambda centre, replication: centre is None or ":" not in replication or centre in _centres(replication),
+        "database.local_datacenter = {!r} must be one of the data centres of database.replication = {!r}",
+    ),
+    Rule(
+        ("database.password", "database.username"),
+        lambda password, username: password is None or username is not None,
+        "database.password needs database.username",
+    ),
+    Rule(
+        ("index.tls.enabled", "index.url"),
+        lambda enabled, url: not enabled or url is None or url.startswith("https://"),
+        "index.url must begin with https:// when index.tls.enabled is true",
+    ),
+    Rule(
+        # Celery's Redis backend refuses such a URL when it is first used.
+        ("celery.result_backend", "celery.tls.enabled"),
+        lambda url, enabled: enabled or url is None or not url.startswith("rediss://") or "ssl_cert_reqs=" in url,
+        "celery.result_backend needs celery.tls.enabled when it is a rediss:// URL",
+    ),
+)
+
+
+def broken_rules(values: Values) -> Iterator[str]:
+    """A message for each rule that does not hold. Rules about options without a (right) value are left out."""
+    for rule in RULES:
+        if all(name in values for name in rule.names):
+            chosen = [values[name] for name in rule.names]
+            if not rule.holds(*chosen):
+                yield rule.message.format(*chosen)
+    for section in ("database.tls", "index.tls", "celery.tls"):
+        yield from _broken_tls(section, values)
+
+
+def _broken_tls(section: str, values: Values) -> Iterator[str]:
+    files = {name: values.get(f"{section}.{name}") for name in ("ca_file", "cert_file", "key_file")}
+    for one, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
+        if files[one] is not None and files[other] is None and f"{section}.{other}" in values:
+            yield f"{section}.{one} needs {section}.{other}"
+    chosen = {name: file for name, file in files.items() if file is not None}
+    for name, file in chosen.items():
+        if not _is_file(file):
+            yield f"{section}.{name} = {file!r} must be a file that exists"
+    if chosen and values.get(f"{section}.enabled") is False:
+        yield f"{section}.{next(iter(chosen))} is set, so {section}.enabled must be true: without it nothing is encrypted"
+
+
+def _centres(replication: str) -> set[str]:
+    return {part.partition(":")[0].strip() for part in replication.split(",")}
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # a name that is too long, or has a NUL in it
+        return False
