@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from scylla_store.index.base import Vector
+
+EmbedFunction = Callable[[list[str]], Sequence[Vector]]
+"""An embedder that is only a function: its name is where it is defined, its dimensions those of its first vector."""
 
 
 class Embedder(Protocol):
@@ -18,10 +21,17 @@ class Embedder(Protocol):
         max_batch_items, max_batch_bytes: limits of one call (UTF-8 bytes of all texts).
     """
 
-    name: str
-    dimensions: int
-    max_batch_items: int
-    max_batch_bytes: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    @property
+    def max_batch_items(self) -> int: ...
+
+    @property
+    def max_batch_bytes(self) -> int: ...
 
     def embed(self, texts: list[str]) -> Sequence[Vector]:
         """Vectors in the order of the texts. EmbedderUnavailable means: none can be embedded now (an outage, a delay);
