@@ -12,7 +12,7 @@ from scylla_store.clock import Clock, system_clock
 from scylla_store.database.base import Database
 from scylla_store.dead_letters import DeadLetters
 from scylla_store.dispatch import Dispatcher
-from scylla_store.embedders.base import Embedder
+from scylla_store.embedders.base import Embedder, EmbedFunction
 from scylla_store.errors import ConfigurationError, StoreClosed
 from scylla_store.identity import Namespace, checked_namespace, namespace_digest
 from scylla_store.index.base import Index
@@ -53,7 +53,7 @@ class ScyllaStore:
         *,
         database: Database | None = None,
         index: Index | None = None,
-        embedder: Embedder | None = None,
+        embedder: Embedder | EmbedFunction | None = None,
         dispatcher: Dispatcher | None = None,
         clock: Clock = system_clock,
     ) -> None:
