@@ -24,6 +24,14 @@ def to_datetime(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
 
 
+def past_for_all(moment: int, skew: int) -> int:
+    """The time from which on a clock that shows it proves that no clock is before `moment` any more.
+
+    Every clock is within `skew` of the database's, so two of them differ by up to twice that. All in microseconds.
+    """
+    return moment + 2 * skew
+
+
 class VersionClock:
     """Draws versions that grow within this process, whatever the clock under it does."""
 

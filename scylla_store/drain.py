@@ -92,26 +92,21 @@ class Drain:
 
     def _run(self, scope: Scope) -> DrainSummary:
         now = self._clock()
-        dispatched = 0
         backlog, room = self._room()
+        outgoing = _Outgoing(self._dispatcher, self._database, room)
 
         def push(entries: Sequence[Entry]) -> Sequence[Bookkeeping]:
-            nonlocal dispatched, room
-            taken: list[Bookkeeping] = []
-            for group in self._groups([entry for entry in entries if _is_taken(entry, scope, now)]):
-                if room <= 0 or not self._dispatch(group):
-                    room = 0
-                    break
-                room -= 1
-                dispatched += len(group)
-                taken += [self._pushed(entry) for entry in group]
-            return taken
+            """What it returns is stored before it is called again: only then these refs go."""
+            outgoing.send()
+            groups = self._groups([entry for entry in entries if _is_taken(entry, scope, now)])
+            return [self._pushed(entry) for group in outgoing.take(groups) for entry in group]
 
         if room > 0:
             horizon = now if scope is Scope.DUE else _END_OF_TIME
             self._database.outbox.sweep(horizon, self._settings.sync.drain_limit, push)
+            outgoing.send()
         seen = self._database.outbox.summary(_SUMMARY_ROWS)
-        return DrainSummary(now, seen.pending, seen.retrying, seen.oldest_filed_at, seen.exact, dispatched, backlog)
+        return DrainSummary(now, seen.pending, seen.retrying, seen.oldest_filed_at, seen.exact, outgoing.sent, backlog)
 
     def _room(self) -> tuple[int | None, int]:
         """How many tasks wait, and how many more may be sent: none while the broker does not say how many wait."""
@@ -120,7 +115,7 @@ class Drain:
         except BrokerUnavailable as exc:
             log.warning("The drain dispatches nothing: %s", exc)
             return None, 0
-        return backlog, self._settings.sync.max_queue - (backlog or 0)
+        return backlog, max(0, self._settings.sync.max_queue - (backlog or 0))
 
     def _groups(self, entries: Sequence[Entry]) -> list[list[Entry]]:
         """One task each. Whoever was attempted and left neither outcome nor error goes alone: it may have killed its worker."""
@@ -129,18 +124,52 @@ class Drain:
         size = self._settings.publisher.batch_size
         return [others[start : start + size] for start in range(0, len(others), size)] + suspects
 
-    def _dispatch(self, group: list[Entry]) -> bool:
-        try:
-            self._dispatcher.send([Ref(entry.intent, entry.attempts, again=True) for entry in group], str(uuid.uuid4()))
-        except BrokerUnavailable as exc:
-            log.warning("The drain stops, the broker does not take tasks: %s", exc)
-            return False
-        return True
-
     def _pushed(self, entry: Entry) -> Bookkeeping:
         """The next attempt lies past the longest wait and run of this dispatch, which expires before that."""
         later = self._clock() + int(dispatch_lifetime(self._settings) * SECOND)
         return Bookkeeping(entry.intent.key, later, entry.attempts, entry.error, entry.first_failed_at)
+
+
+class _Outgoing:
+    """Groups of entries on their way to the broker, one task each.
+
+    They are sent only when their push is stored: a push that comes later would overwrite the attempt that a fast worker
+    has counted by then.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, database: Database, room: int) -> None:
+        self._dispatcher = dispatcher
+        self._database = database
+        self._room = room
+        self._groups: list[list[Entry]] = []
+        self.sent = 0
+
+    def take(self, groups: list[list[Entry]]) -> list[list[Entry]]:
+        """Keeps as many as there is room for, and returns them."""
+        taken = groups[: self._room]
+        self._room -= len(taken)
+        self._groups += taken
+        return taken
+
+    def send(self) -> None:
+        """Sends what was taken. What the broker does not take is due again, and there is room for nothing more."""
+        try:
+            while self._groups:
+                refs = [Ref(entry.intent, entry.attempts, again=True) for entry in self._groups[0]]
+                self._dispatcher.send(refs, str(uuid.uuid4()))
+                self.sent += len(self._groups.pop(0))
+        except BrokerUnavailable as exc:
+            log.warning("The drain stops, the broker does not take tasks: %s", exc)
+            left = [entry for group in self._groups for entry in group]
+            self._room, self._groups = 0, []
+            self._database.outbox.update(
+                [
+                    Bookkeeping(
+                        entry.intent.key, entry.next_attempt, entry.attempts, entry.error, entry.first_failed_at
+                    )
+                    for entry in left
+                ]
+            )
 
 
 def dispatch_lifetime(settings: Settings) -> float:

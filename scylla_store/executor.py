@@ -10,6 +10,7 @@ import collections
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 MOST_TASKS = 1000
 TICK = 0.5
 """Seconds between two looks at what other processes wrote and at what is due."""
+
+CATCH_UP_WITHIN = 10.0
+"""Seconds after which it looks even when tasks never end."""
 
 
 class Engine(Protocol):
@@ -101,6 +105,7 @@ class InProcessExecutor:
         engine = self._make_engine()
         opened = False
         version: int | None = None
+        due = 0.0
         while not self._closed:
             try:
                 if not opened:
@@ -110,13 +115,14 @@ class InProcessExecutor:
                         continue
                     version = engine.data_version()
                     engine.catch_up(Scope.ALL)
+                    due = time.monotonic() + CATCH_UP_WITHIN
                 task = self._next()
                 if task is not None:
                     engine.work(task)
-                    continue
-                current = engine.data_version()
-                engine.catch_up(Scope.DUE if current == version else Scope.NEW)
-                version = current
+                if task is None or time.monotonic() >= due:
+                    current = engine.data_version()
+                    engine.catch_up(Scope.DUE if current == version else Scope.NEW)
+                    version, due = current, time.monotonic() + CATCH_UP_WITHIN
             except StoreError as exc:
                 log.warning("Indexing in this process failed, it goes on in %s s: %s", self._tick, exc)
                 self._wait(self._tick)

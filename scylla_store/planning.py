@@ -60,15 +60,6 @@ def plan(seen: Sequence[SeenPoint], target: Sequence[Draft], *, version: int, li
     )
 
 
-def changed(before: Row | None, after: Row | None, t0: int) -> bool:
-    """Whether another write, its end or another expiry came between two reads; both compared at `t0`."""
-    return _identity(before, t0) != _identity(after, t0)
-
-
-def _identity(row: Row | None, t0: int) -> tuple[bytes | None, bool, int | None]:
-    return (None, False, None) if row is None else (row.head.write_id, row.is_live(t0), row.expires_at)
-
-
 def _is_right(point: SeenPoint | None, draft: Draft) -> bool:
     return point is not None and point.fingerprint == draft.payload["fingerprint"]
 

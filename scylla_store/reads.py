@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from scylla_store.clock import SECOND, VersionClock
+from scylla_store.clock import SECOND, VersionClock, past_for_all
 from scylla_store.cursors import from_cursor, to_cursor
 from scylla_store.database.base import Database
 from scylla_store.errors import ValidationError
@@ -64,7 +64,7 @@ class Reader:
         write = row.head.write_id
         intents = [
             new_intent(row.id, write, row.version, Kind.REFRESH, now=now, due=now + self._margin),
-            new_intent(row.id, write, row.version, Kind.EXPIRY, now=now, due=granted + self._skew),
+            new_intent(row.id, write, row.version, Kind.EXPIRY, now=now, due=past_for_all(granted, self._skew)),
         ]
         keep = (granted - now) // SECOND + 3600
         self._database.refresh(row.id, stamp(write, granted), timestamp=timestamp, ttl=keep, intents=intents)

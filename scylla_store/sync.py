@@ -8,64 +8,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any
 
 from scylla_store import planning
-from scylla_store.clock import SECOND, Clock
+from scylla_store.clock import SECOND, Clock, past_for_all
 from scylla_store.database.base import Database, Mutation
 from scylla_store.embedders.base import Embedder
 from scylla_store.errors import StoreError
 from scylla_store.failures import Failure
-from scylla_store.identity import ItemId, item_digest
-from scylla_store.index.base import Index, Point, SeenPoint, Vector
-from scylla_store.intents import IntentKey, Kind, Ref, new_intent
-from scylla_store.points import Draft, Recipe, drafts, fingerprint
+from scylla_store.identity import ItemId
+from scylla_store.index.base import Index, Point, Vector
+from scylla_store.intents import Kind, Ref, new_intent
+from scylla_store.jobs import Failed, Job, Outcome, Run, View, jobs_of
+from scylla_store.points import Recipe, drafts
 from scylla_store.retries import is_outage
-from scylla_store.rows import Cells, Head, Row, decode, unstamp
+from scylla_store.rows import Head, Row
 from scylla_store.settings.options import Settings
 
 log = logging.getLogger(__name__)
 
 DELETED_TTL = 3600
 """Seconds that a deleted head stays: longer than clock skew and the longest run, or versions could go backwards."""
-
-T = TypeVar("T")
-
-
-@dataclass(eq=False)
-class Job:
-    """One item on its way through the protocol."""
-
-    item: ItemId
-    refs: list[Ref]
-    anchor_only: bool = False
-    digest: str = ""
-    row: Row | None = None
-    live: bool = False
-    letter: bytes | None = None
-    mark: str = ""
-    target: list[Draft] = field(default_factory=list)
-    seen: list[SeenPoint] = field(default_factory=list)
-    plan: planning.Plan = field(default_factory=planning.Plan)
-    restarts: int = 0
-
-    def __post_init__(self) -> None:
-        self.digest = item_digest(self.item)
-
-    @property
-    def version(self) -> int:
-        return 0 if self.row is None else self.row.version
-
-
-@dataclass
-class Outcome:
-    """What became of the refs of one run. Those in neither list nor `failures` were left to the outbox."""
-
-    acked: list[Ref] = field(default_factory=list)
-    waiting: list[Ref] = field(default_factory=list)
-    failures: dict[ItemId, Failure] = field(default_factory=dict)
-    embedded: int = 0
 
 
 class Sync:
@@ -89,88 +53,87 @@ class Sync:
         self._margin = int(settings.sync.margin * SECOND)
         self._skew = int(settings.clock.max_clock_skew * SECOND)
         self._backoff = int(settings.sync.backoff * SECOND)
-        self._time_limit = int(settings.sync.time_limit * SECOND)
         self._restarts = settings.sync.restarts
 
-    def run(self, refs: Iterable[Ref], *, anchor_only: bool = False, ack: bool = True) -> Outcome:
+    def run(self, refs: Iterable[Ref], *, deadline: int, dead: bytes | None = None) -> Outcome:
         """Brings the items of the refs to the index.
 
         Args:
             refs: any set, of any items.
-            anchor_only: index the items by an anchor without vector, because their text cannot be embedded.
-            ack: whether the intents are acknowledged at the end.
+            deadline: time in microseconds after which no more index requests are sent.
+            dead: the write that is given up, of one item: as long as its row has that write id, an anchor without vector
+                takes the place of its points (`outcome.anchored`). It is acknowledged only when it is not live any more.
 
         Raises:
             TransientError: an outage of the database, the index or the embedder; nothing wrong was left behind, what
                 was not acknowledged comes again.
         """
-        deadline = self._clock() + self._time_limit
-        jobs: dict[ItemId, Job] = {}
-        for ref in refs:
-            jobs.setdefault(ref.intent.item, Job(ref.intent.item, [], anchor_only)).refs.append(ref)
-        outcome = Outcome()
-        active = list(jobs.values())
-        while active:
-            active = self._pass(active, outcome, deadline, ack)
-        return outcome
+        run = Run(Outcome(), deadline, dead)
+        jobs = jobs_of(refs)
+        try:
+            self._bisect(jobs, lambda some: self._bring(some, run), run, is_final=False)
+        except Exception:
+            self._settle(jobs, run)
+            raise
+        self._settle(jobs, run)
+        return run.outcome
 
-    def _pass(self, jobs: list[Job], outcome: Outcome, deadline: int, ack: bool) -> list[Job]:
+    def _bring(self, jobs: list[Job], run: Run) -> None:
+        while jobs := [job for job in jobs if not job.ended]:
+            jobs = self._pass(jobs, run)
+
+    def _pass(self, jobs: list[Job], run: Run) -> list[Job]:
         """Steps 0 to 9 for all jobs; returns those that have to start again."""
-        t0 = self._clock()
-        jobs = self._load(jobs, t0, outcome)
-        jobs = self._look(jobs, t0, outcome)
-        jobs = self._aim(jobs, outcome)
+        run.t0 = self._clock()
+        jobs = self._aim(self._look(self._load(jobs, run), run), run)
         done = [job for job in jobs if planning.is_indexed(job.seen, job.target)]
-        todo = [job for job in jobs if job not in done]
-        if todo and self._clock() > deadline:
-            log.warning("A sync ran into its time limit; %d items are left to the outbox.", len(todo))
-            todo = []
+        todo = _without(jobs, done)
         again: list[Job] = []
-        if todo:
-            todo = self._apply(todo, outcome, deadline)
-            verified, again = self._verify(todo, t0, outcome)
-            done += verified
-        self._clean_up(done, t0)
-        self._finish(done, t0, outcome, ack)
-        return self._may_restart(again)
+        if todo and not self._is_over(run, todo):
+            sent = self._apply(todo, run)
+            steady, again = self._verify(todo, run)
+            done += [job for job in sent if job in steady]
+        self._clean_up(done, run.t0)
+        self._finish(done, run)
+        return self._may_restart(again, run)
 
     # -- steps 1 to 3: the row, then the points, then the row again when points look newer
 
-    def _load(self, jobs: list[Job], t0: int, outcome: Outcome) -> list[Job]:
+    def _load(self, jobs: list[Job], run: Run) -> list[Job]:
         """Step 1. Leaves out jobs whose write may still be on its way, and rows that cannot be decoded."""
-        jobs = self._read_rows(jobs, t0, outcome)
-        jobs = self._leave_young(jobs, t0, outcome)
-        unsettled = [job for job in jobs if planning.needs_serial(job.refs, job.row)]
-        if unsettled:
-            settled = {id(job) for job in self._read_rows(unsettled, t0, outcome, serial=True)}
-            jobs = [job for job in jobs if job not in unsettled or id(job) in settled]
-        return jobs
+        jobs = self._leave_young(self._read(jobs, run), run)
+        unsettled = [job for job in jobs if planning.needs_serial(job.refs, job.view.row)]
+        return _without(jobs, unsettled) + self._read(unsettled, run, serial=True)
 
-    def _read_rows(self, jobs: list[Job], t0: int, outcome: Outcome, *, serial: bool = False) -> list[Job]:
-        cells = self._database.read([job.item for job in jobs], serial=serial) if jobs else {}
-        return [job for job in jobs if self._set_row(job, cells.get(job.item), t0, outcome)]
-
-    def _set_row(self, job: Job, cells: Cells | None, t0: int, outcome: Outcome) -> bool:
-        try:
-            row = decode(cells)
-            job.letter = None if cells is None else cells.letter
-            job.row, job.live = row, row is not None and row.is_live(t0)
-            job.mark = "" if row is None else fingerprint(row, self._recipe, anchor_only=job.anchor_only)
-        except StoreError as exc:
-            outcome.failures[job.item] = Failure.of(exc)
-            return False
-        return True
-
-    def _leave_young(self, jobs: list[Job], t0: int, outcome: Outcome) -> list[Job]:
-        kept = []
+    def _read(self, jobs: list[Job], run: Run, *, serial: bool = False) -> list[Job]:
+        """Gives the jobs their rows; ends those whose row cannot be decoded or is not the dead one that is looked for."""
+        views = self._views(jobs, run, run.t0, serial=serial)
         for job in jobs:
-            if planning.is_young(job.refs, job.row, t0=t0, margin=self._margin):
-                outcome.waiting += job.refs
-            else:
-                kept.append(job)
-        return kept
+            job.view = views[job.item]
+            if run.dead is not None and job.view.write_id != run.dead:
+                job.ended = True
+            elif job.view.damage is not None:
+                _fail(job, Failure.of(job.view.damage), run)
+        return [job for job in jobs if not job.ended]
 
-    def _look(self, jobs: list[Job], t0: int, outcome: Outcome) -> list[Job]:
+    def _views(self, jobs: list[Job], run: Run, now: int, *, serial: bool = False) -> dict[ItemId, View]:
+        """Rows as they are, as live as they are at `now`."""
+        cells = self._database.read([job.item for job in jobs], serial=serial) if jobs else {}
+        return {
+            job.item: View.of(
+                cells.get(job.item), self._recipe, now=now, anchor_only=run.dead is not None, asked=job.is_asked_for
+            )
+            for job in jobs
+        }
+
+    def _leave_young(self, jobs: list[Job], run: Run) -> list[Job]:
+        young = [job for job in jobs if planning.is_young(job.refs, job.view.row, t0=run.t0, margin=self._margin)]
+        for job in young:
+            job.ended = True
+            run.outcome.waiting += job.refs
+        return _without(jobs, young)
+
+    def _look(self, jobs: list[Job], run: Run) -> list[Job]:
         """Steps 2 and 3. Reads points until no row changed between its own read and that of its points."""
         ready: list[Job] = []
         while jobs:
@@ -178,65 +141,73 @@ class Sync:
             suspects: list[Job] = []
             for job in jobs:
                 job.seen = seen.get(job.digest, [])
-                looks_newer = planning.needs_another_look(job.seen, job.row, job.mark)
+                looks_newer = planning.needs_another_look(job.seen, job.view.row, job.view.mark)
                 (suspects if looks_newer else ready).append(job)
-            before = {job.item: job.row for job in suspects}
-            suspects = self._leave_young(self._read_rows(suspects, t0, outcome), t0, outcome)
-            moved = [job for job in suspects if planning.changed(before[job.item], job.row, t0)]
-            ready += [job for job in suspects if job not in moved]
-            jobs = self._may_restart(moved)
+            before = {job.item: job.view for job in suspects}
+            suspects = self._leave_young(self._read(suspects, run), run)
+            moved = [job for job in suspects if job.view.differs(before[job.item])]
+            ready += _without(suspects, moved)
+            jobs = self._may_restart(moved, run)
         return ready
 
-    # -- steps 4 to 7: the target, deletes, vectors, upserts, surplus
+    # -- steps 4 to 7: the target, vectors, deletes, upserts, surplus
 
-    def _aim(self, jobs: list[Job], outcome: Outcome) -> list[Job]:
+    def _aim(self, jobs: list[Job], run: Run) -> list[Job]:
         """Step 4."""
-        kept = []
         for job in jobs:
             try:
                 job.target = []
-                if job.row is not None and job.live:
-                    job.target = drafts(job.row, self._recipe, anchor_only=job.anchor_only)
-                kept.append(job)
+                if job.view.row is not None and job.view.live:
+                    job.target = drafts(job.view.row, self._recipe, anchor_only=job.view.anchor_only)
             except StoreError as exc:
-                outcome.failures[job.item] = Failure.of(exc)
-        return kept
+                _fail(job, Failure.of(exc), run)
+        return [job for job in jobs if not job.ended]
 
-    def _apply(self, jobs: list[Job], outcome: Outcome, deadline: int) -> list[Job]:
+    def _apply(self, jobs: list[Job], run: Run) -> list[Job]:
         """Steps 6 and 7; returns the jobs whose requests were all sent."""
         for job in jobs:
-            job.plan = planning.plan(job.seen, job.target, version=job.version, live=job.live)
-        self._delete(found for job in jobs for found in job.plan.deletes)
-        vectors = self._vectors(jobs, outcome)
-        jobs = [job for job in jobs if job.item not in outcome.failures]
-        if self._clock() > deadline:
-            log.warning("A sync ran into its time limit while it embedded; %d items are left to the outbox.", len(jobs))
+            job.plan = planning.plan(job.seen, job.target, version=job.view.version, live=job.view.live)
+        vectors = self._known_vectors(jobs)
+        self._delete(jobs, lambda job: job.plan.deletes)
+        jobs = self._bisect(jobs, lambda some: self._embed(some, vectors, run.outcome), run)
+        if self._is_over(run, jobs):
             return []
-        jobs = self._bisect(jobs, lambda some: self._upsert(some, vectors), outcome)
-        self._delete(found for job in jobs for found in job.plan.surplus)
+        jobs = self._bisect(jobs, lambda some: self._upsert(some, vectors), run)
+        if self._is_over(run, jobs):
+            return []
+        self._delete(jobs, lambda job: job.plan.surplus)
         return jobs
 
-    def _delete(self, points: Iterable[tuple[str, str]]) -> None:
-        doomed = list(points)
+    def _is_over(self, run: Run, jobs: Sequence[Job]) -> bool:
+        """Whether the time is over: then the jobs are left to the outbox."""
+        if not jobs or self._clock() <= run.deadline:
+            return False
+        log.warning("A sync ran into its time limit; %d items are left to the outbox.", len(jobs))
+        return True
+
+    def _delete(self, jobs: Iterable[Job], which: Callable[[Job], list[tuple[str, str]]]) -> None:
+        doomed: list[tuple[str, str]] = []
+        for job in jobs:
+            points = which(job)
+            if points:
+                job.touch()
+                doomed += points
         if doomed:
             self._index.delete(doomed)
 
-    def _vectors(self, jobs: list[Job], outcome: Outcome) -> dict[str, Vector]:
-        """Vectors by text hash: those that the items' points have already, and new ones for the rest."""
-        wanted = {draft.text_hash: draft.text for job in jobs for draft in job.plan.upserts if draft.text is not None}
+    def _known_vectors(self, jobs: list[Job]) -> dict[str, Vector]:
+        """Vectors by text hash that points of the items have already; read before any point is deleted."""
+        wanted = {draft.text_hash for job in jobs for draft in job.plan.upserts if draft.text is not None}
         known = {
-            point.id: str(point.payload["text_hash"])
+            (point.id, point.fingerprint): str(point.payload["text_hash"])
             for job in jobs
             for point in job.seen
             if point.payload.get("model") == self._recipe.model and point.payload.get("text_hash") in wanted
         }
-        doomed = {ident for job in jobs for ident, _ in job.plan.deletes}
-        reusable = [ident for ident in known if ident not in doomed]
-        vectors: dict[str, Vector] = {}
-        if reusable:
-            vectors = {known[ident]: vector for ident, vector in self._index.vectors(reusable).items()}
-        self._bisect(jobs, lambda some: self._embed(some, vectors, outcome), outcome)
-        return vectors
+        if not known:
+            return {}
+        texts = {ident: text for (ident, _), text in known.items()}
+        return {texts[ident]: vector for ident, vector in self._index.vectors(list(known)).items()}
 
     def _embed(self, jobs: list[Job], vectors: dict[str, Vector], outcome: Outcome) -> None:
         missing = {
@@ -254,24 +225,29 @@ class Sync:
         jobs = [job for job in jobs if job.plan.upserts]
         if not jobs:
             return
-        bound = min(job.version for job in jobs)
+        bound = min(job.view.version for job in jobs)
         together: list[Point] = []
         for job in jobs:
+            job.touch()
             stored = {point.id: point.version for point in job.seen}
             alone: list[Point] = []
             for draft in job.plan.upserts:
                 point = Point(draft.id, None if draft.text is None else vectors[draft.text_hash], draft.payload)
                 (together if stored.get(draft.id, 0) <= bound else alone).append(point)
             if alone:
-                self._index.upsert(alone, at_most=job.version)
+                self._index.upsert(alone, at_most=job.view.version)
         if together:
             self._index.upsert(together, at_most=bound)
 
-    def _bisect(self, jobs: list[Job], action: Callable[[list[Job]], Any], outcome: Outcome) -> list[Job]:
+    def _bisect(
+        self, jobs: list[Job], action: Callable[[list[Job]], Any], run: Run, *, is_final: bool = True
+    ) -> list[Job]:
         """Runs the action on all, or on ever smaller parts when it fails, so that one bad document blocks no other.
 
-        Returns the jobs it worked for; the others are in `outcome.failures`. An outage is raised: nobody's fault.
+        Returns the jobs it worked for; the others are in `outcome.failures`, as permanent only when the error says so and
+        `is_final`: a refusal that is not about the text is tried again. An outage is raised: nobody's fault.
         """
+        jobs = [job for job in jobs if not job.ended]
         if not jobs:
             return []
         try:
@@ -281,46 +257,83 @@ class Sync:
                 raise
             if len(jobs) == 1:
                 texts = [draft.text for draft in jobs[0].target if draft.text is not None]
-                outcome.failures[jobs[0].item] = Failure.of(exc, texts)
+                failure = Failure.of(exc, texts)
+                _fail(jobs[0], replace(failure, is_permanent=failure.is_permanent and is_final), run)
                 return []
             half = len(jobs) // 2
-            return self._bisect(jobs[:half], action, outcome) + self._bisect(jobs[half:], action, outcome)
+            return [
+                job for part in (jobs[:half], jobs[half:]) for job in self._bisect(part, action, run, is_final=is_final)
+            ]
         return jobs
 
     # -- steps 8 and 9: verify, clean up, acknowledge
 
-    def _verify(self, jobs: list[Job], t0: int, outcome: Outcome) -> tuple[list[Job], list[Job]]:
-        """Step 8: the row must still be the one that the points were made of, and as live as it was."""
-        before = {job.item: job.row for job in jobs}
-        jobs = self._read_rows(jobs, t0, outcome)
-        again = [job for job in jobs if planning.changed(before[job.item], job.row, t0)]
-        return [job for job in jobs if job not in again], again
+    def _verify(self, jobs: list[Job], run: Run) -> tuple[list[Job], list[Job]]:
+        """Step 8: the row must still be the one that the points were made of, and as live as it was.
 
-    def _may_restart(self, jobs: list[Job]) -> list[Job]:
+        Liveness is judged anew: expiry does not change the write id, and whoever found the row expired may be done by
+        now. A document that failed is verified too: when it was replaced meanwhile, its failure is nobody's.
+        """
+        now = max(run.t0, self._clock())
+        views = self._views(jobs, run, now)
+        again = [job for job in jobs if job.view.differs(views[job.item])]
+        steady = _without(jobs, again)
+        for job in steady:
+            job.unverified = None
+        for job in again:
+            job.ended = False
+            run.outcome.failures.pop(job.item, None)
+        return steady, again
+
+    def _may_restart(self, jobs: list[Job], run: Run) -> list[Job]:
         """Those that may start again; the others get a fresh intent, because somebody else may have acked the shared one."""
         kept = []
         for job in jobs:
             job.restarts += 1
-            if job.restarts <= self._restarts:
+            if job.restarts <= self._restarts and self._clock() <= run.deadline:
                 kept.append(job)
-                continue
-            write_id = job.refs[0].intent.write_id if job.row is None else job.row.head.write_id
-            now = self._clock()
-            self._database.outbox.file(
-                [new_intent(job.item, write_id, job.version, Kind.AGAIN, now=now, due=now + self._backoff)]
-            )
-            log.info("Item %s changes faster than it can be indexed; it was filed again.", job.digest)
+            else:
+                log.info("Item %s changes faster than it can be indexed; it is filed again.", job.digest)
+                job.ended = True
+                self._file_again(job)
         return kept
+
+    def _settle(self, jobs: list[Job], run: Run) -> None:
+        """Jobs that end without a verify: what was sent for them may be stale, and somebody may have acked their intents.
+
+        Those whose row is still the one that the requests were made of are right, or will be; the others get a fresh intent.
+        """
+        doubtful = [job for job in jobs if job.unverified is not None]
+        try:
+            for job in self._moved(doubtful, run):
+                self._file_again(job)
+        except StoreError as exc:
+            log.warning("%d items could not be filed again after a sync that failed: %s", len(doubtful), exc)
+
+    def _moved(self, jobs: list[Job], run: Run) -> list[Job]:
+        """Those whose row is not the one any more that index requests were made of, as far as that can be read."""
+        try:
+            views = self._views(jobs, run, self._clock())
+        except StoreError:
+            return jobs
+        return [job for job in jobs if job.unverified is not None and views[job.item].differs(job.unverified)]
+
+    def _file_again(self, job: Job) -> None:
+        now = self._clock()
+        write_id = job.view.write_id or job.refs[0].intent.write_id
+        again = new_intent(job.item, write_id, job.view.version, Kind.AGAIN, now=now, due=now + self._backoff)
+        self._database.outbox.file([again])
+        job.unverified = None
 
     def _clean_up(self, jobs: Sequence[Job], t0: int) -> None:
         """Turns expired rows into deleted heads at their own version: a put that comes later always wins over that."""
         mutations = [
-            _deleted(job.row)
-            for job in jobs
-            if job.row is not None
-            and not job.row.head.deleted
-            and job.row.expires_at is not None
-            and job.row.expires_at + self._skew <= t0
+            _deleted(row)
+            for row in (job.view.row for job in jobs)
+            if row is not None
+            and not row.head.deleted
+            and row.expires_at is not None
+            and past_for_all(row.expires_at, self._skew) <= t0
         ]
         if not mutations:
             return
@@ -329,25 +342,40 @@ class Sync:
                 if error is not None:
                     raise error
 
-    def _finish(self, jobs: Sequence[Job], t0: int, outcome: Outcome, ack: bool) -> None:
+    def _finish(self, jobs: Sequence[Job], run: Run) -> None:
         """Step 9: acknowledges exactly the refs of these jobs, by intent; letters of older failures go."""
-        refs = [ref for job in jobs for ref in job.refs if not _expires_later(ref, t0)]
-        outcome.waiting += [ref for job in jobs for ref in job.refs if _expires_later(ref, t0)]
-        if not ack:
-            outcome.acked += refs
-            return
-        letters = [(job.item, unstamp(job.letter, job.item)[1]) for job in jobs if job.letter is not None]
+        anchored = {job.item for job in jobs if job.view.anchor_only and job.view.live}
+        run.outcome.anchored |= anchored
+        self._acknowledge([job for job in jobs if run.dead is None or not job.view.live], anchored, run)
+        for job in jobs:
+            job.ended = True
+
+    def _acknowledge(self, jobs: Sequence[Job], anchored: set[ItemId], run: Run) -> None:
+        letters = [
+            (job.item, job.view.letter[1]) for job in jobs if job.view.letter is not None and job.item not in anchored
+        ]
         if letters:
             self._database.exhume(letters)
-        keys: list[IntentKey] = [ref.intent.key for ref in refs]
-        if keys:
-            self._database.outbox.ack(keys)
-        outcome.acked += refs
+        refs = [ref for job in jobs for ref in job.refs if not _expires_later(ref, run.t0)]
+        if refs:
+            self._database.outbox.ack([ref.intent.key for ref in refs])
+        run.outcome.acked += refs
+        run.outcome.waiting += [ref for job in jobs for ref in job.refs if _expires_later(ref, run.t0)]
 
 
 def _expires_later(ref: Ref, t0: int) -> bool:
     """An expiry intent is acknowledged only by a worker whose own clock is past it, or expired points would stay."""
     return ref.intent.kind is Kind.EXPIRY and ref.intent.key.due > t0
+
+
+def _fail(job: Job, failure: Failure, run: Run) -> None:
+    job.ended = True
+    run.outcome.failures[job.item] = Failed(failure, job.view.write_id)
+
+
+def _without(jobs: Iterable[Job], others: Iterable[Job]) -> list[Job]:
+    left_out = set(others)
+    return [job for job in jobs if job not in left_out]
 
 
 def _deleted(row: Row) -> Mutation:

@@ -16,7 +16,7 @@ from scylla_store.clock import Clock, VersionClock, system_clock
 from scylla_store.database.base import Database
 from scylla_store.dispatch import Dispatcher
 from scylla_store.drain import Drain, Scope
-from scylla_store.embedders.base import Embedder
+from scylla_store.embedders.base import Embedder, EmbedFunction
 from scylla_store.errors import ConfigurationError
 from scylla_store.executor import InProcessExecutor
 from scylla_store.index.base import Index, IndexSpecification
@@ -47,7 +47,7 @@ class Parts:
         *,
         database: Database | None = None,
         index: Index | None = None,
-        embedder: Embedder | None = None,
+        embedder: Embedder | EmbedFunction | None = None,
         dispatcher: Dispatcher | None = None,
         clock: Clock = system_clock,
     ) -> None:
@@ -93,7 +93,9 @@ class Parts:
     def embedder(self) -> GuardedEmbedder:
         from scylla_store.embedders import GuardedEmbedder, load_embedder
 
-        return GuardedEmbedder(self._given_embedder or load_embedder(self.settings.embedder), self.settings.embedder.timeout)
+        given = self._given_embedder
+        settings = self.settings.embedder
+        return GuardedEmbedder(load_embedder(settings) if given is None else given, settings)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
@@ -131,7 +133,9 @@ class Parts:
 
     @cached_property
     def worker(self) -> Worker:
-        return Worker(self.sync, self.database, self.clock, self.settings.sync, random.random)
+        return Worker(
+            self.sync, self.database, self.clock, self.settings.sync, random.random, self.guard.check
+        )
 
     @cached_property
     def drain(self) -> Drain:
@@ -170,9 +174,12 @@ class Parts:
             self._index_opened_in = os.getpid()
 
     def start(self) -> None:
-        """In embedded mode: starts to index what an earlier process left."""
+        """Embedded mode says so, and starts to index what an earlier process left."""
         if isinstance(self.dispatcher, InProcessExecutor):
+            log.info("No celery.broker_url is set: this process itself indexes, in the background.")
             self.dispatcher.start()
+        if self.is_embedded and not self.settings.database.contact_points:
+            log.info("Embedded mode: database and index are in the folder %s, for one machine.", self.settings.path)
 
     def close(self) -> None:
         """Closes what was made here, in the order of the data flow."""

@@ -10,15 +10,16 @@ from dataclasses import dataclass, field, replace
 from scylla_store.clock import SECOND, VersionClock
 from scylla_store.database.base import Database
 from scylla_store.dispatch import Dispatcher
-from scylla_store.errors import BrokerUnavailable, DocumentFailed, TransientError
+from scylla_store.errors import BrokerUnavailable, DamagedRow, DocumentFailed, TransientError
 from scylla_store.failures import Failure
 from scylla_store.identity import ItemId, item_digest
 from scylla_store.intents import Bookkeeping, Entry, Ref
+from scylla_store.jobs import Failed, Outcome, write_id_of
 from scylla_store.letters import DeadLetter
 from scylla_store.retries import backoff, is_outage
 from scylla_store.rows import Cells, unstamp
 from scylla_store.settings.options import SyncSettings
-from scylla_store.sync import Outcome, Sync
+from scylla_store.sync import Sync
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class WorkReport:
     retry: list[Ref] = field(default_factory=list)
     error: str | None = None
     postpone: int = field(default=0, repr=False)
+    deadline: int = field(default=0, repr=False)
 
 
 class Worker:
@@ -50,12 +52,14 @@ class Worker:
         clock: VersionClock,
         settings: SyncSettings,
         random: Callable[[], float],
+        check_clock: Callable[[], None],
     ) -> None:
         self._sync = sync
         self._database = database
         self._clock = clock
         self._settings = settings
         self._random = random
+        self._check_clock = check_clock
 
     def work(
         self,
@@ -74,18 +78,25 @@ class Worker:
                 worker takes no other with it.
             postpone: seconds that the outbox waits at least before it tries again what failed, because the caller tries
                 `report.retry` before that.
+
+        Nothing is done while this machine's clock is too far off to say what has expired: `report.error` says so.
         """
-        report = WorkReport(postpone=_micro(postpone))
+        report = WorkReport(postpone=_micro(postpone), deadline=self._clock.now() + _micro(self._settings.time_limit))
         refs = list(refs)
         if redelivered and len(refs) > 1 and dispatcher is not None:
             self._send_alone(refs, dispatcher)
             report.waiting = len(refs)
             return report
-        refs = self._count_attempts(refs, redelivered, report)
-        if not refs:
+        try:
+            self._check_clock()
+            refs = self._count_attempts(refs, redelivered, report)
+        except Exception as exc:
+            if not is_outage(exc):
+                raise
+            self._leave(refs, exc, report)
             return report
         try:
-            outcome = self._sync.run(refs)
+            outcome = self._sync.run(refs, deadline=report.deadline)
         except Exception as exc:
             if not is_outage(exc):
                 raise
@@ -107,6 +118,7 @@ class Worker:
 
     def _count_attempts(self, refs: list[Ref], redelivered: bool, report: WorkReport) -> list[Ref]:
         """Counts an attempt before it is made, for whatever is delivered again; leaves out what was acknowledged meanwhile."""
+        first = [ref for ref in refs if not (ref.again or redelivered)]
         counted = [ref for ref in refs if ref.again or redelivered]
         if not counted:
             return refs
@@ -118,105 +130,139 @@ class Worker:
         ]
         spent = [ref for ref in counted if ref.attempts >= self._settings.max_attempts]
         for ref in spent:
-            known = entries[ref.intent.key].error
-            reason = known or "its worker died every time, without an error"
+            reason = entries[ref.intent.key].error or "its worker died every time, without an error"
             failure = Failure.of(DocumentFailed(f"Given up after {ref.attempts} attempts: {reason}"))
-            self._bury(ref.intent.item, [ref], failure, report, ref.attempts)
+            self._bury(ref.intent.item, [ref], Failed(failure, ref.intent.write_id), report, ref.attempts)
         counted = [replace(ref, attempts=ref.attempts + 1) for ref in counted if ref not in spent]
         self._database.outbox.update([self._attempting(ref, entries[ref.intent.key]) for ref in counted])
-        return [ref for ref in refs if not (ref.again or redelivered)] + counted
+        return first + counted
 
     def _attempting(self, ref: Ref, entry: Entry) -> Bookkeeping:
         """No error: an entry with attempts and without error died in a worker's hands, and goes alone the next time."""
         pushed = max(entry.next_attempt, self._clock.now() + _micro(self._settings.time_limit))
         return Bookkeeping(ref.intent.key, pushed, ref.attempts, None, entry.first_failed_at)
 
+    def _leave(self, refs: list[Ref], exc: Exception, report: WorkReport) -> None:
+        """Nothing was begun and nothing is noted: the caller's short retry or the drain comes back."""
+        log.warning("Indexing of %d refs did not begin: %s", len(refs), exc)
+        report.error = Failure.of(exc).message
+        report.waiting += len(refs)
+        report.retry += refs
+
     def _delay(self, refs: list[Ref], exc: Exception, report: WorkReport) -> None:
         """An outage: tried again later, and the attempt that was counted is given back."""
         log.warning("Indexing of %d refs is delayed: %s", len(refs), exc)
         report.error = Failure.of(exc).message
         report.waiting += len(refs)
-        report.retry += [replace(ref, attempts=max(0, ref.attempts - 1) if ref.again else ref.attempts) for ref in refs]
+        own = [replace(ref, attempts=max(0, ref.attempts - 1) if ref.again else ref.attempts) for ref in refs]
         delay = _micro(self._settings.outage_delay * (0.5 + self._random()))
-        later = self._clock.now() + max(delay, report.postpone)
-        try:
-            self._database.outbox.update(self._failed(report.retry, later, report.error, first_failed_at=None))
-        except TransientError as also:
-            log.warning("The outbox could not be told either, so the drain comes back on its own: %s", also)
+        self._try_later(own, delay, report, first_failed_at=None)
 
     def _judge(self, refs: list[Ref], outcome: Outcome, report: WorkReport) -> None:
         """Each failure: a dead letter, or another attempt later."""
         now = self._clock.now()
-        updates = []
-        for item, failure in outcome.failures.items():
+        for item, failed in outcome.failures.items():
             own = [ref for ref in refs if ref.intent.item == item]
             attempts = max(ref.attempts if ref.again else ref.attempts + 1 for ref in own)
-            report.error = failure.message
-            log.warning("Indexing item %s failed, attempt %d: %s", item_digest(item), attempts, failure.message)
-            if failure.is_permanent or attempts >= self._settings.max_attempts:
-                self._bury(item, own, failure, report, attempts)
+            message = report.error = failed.failure.message
+            log.warning("Indexing item %s failed, attempt %d: %s", item_digest(item), attempts, message)
+            if failed.failure.is_permanent or attempts >= self._settings.max_attempts:
+                self._bury(item, own, failed, report, attempts)
                 continue
-            delay = _micro(backoff(attempts, self._settings.backoff, self._settings.backoff_most, self._random))
             own = [replace(ref, attempts=attempts, again=True) for ref in own]
-            report.retry += own
-            updates += self._failed(own, now + max(delay, report.postpone), report.error, first_failed_at=now)
-        if updates:
-            self._database.outbox.update(updates)
+            delay = _micro(backoff(attempts, self._settings.backoff, self._settings.backoff_most, self._random))
+            self._try_later(own, delay, report, first_failed_at=now)
 
-    def _failed(self, refs: list[Ref], later: int, error: str, *, first_failed_at: int | None) -> list[Bookkeeping]:
-        entries = self._database.outbox.get([ref.intent.key for ref in refs])
-        return [
-            Bookkeeping(ref.intent.key, later, ref.attempts, error, entry.first_failed_at or first_failed_at)
-            for ref in refs
-            if (entry := entries.get(ref.intent.key)) is not None
-        ]
+    def _try_later(self, refs: list[Ref], delay: int, report: WorkReport, *, first_failed_at: int | None) -> None:
+        """Hands the refs to the caller's short retry, and tells the outbox when to try again and why.
 
-    def _bury(self, item: ItemId, refs: list[Ref], failure: Failure, report: WorkReport, attempts: int) -> None:
-        """An anchor instead of the points (so that `count` sees the item), the letter, and only then the acknowledgement."""
+        When the outbox cannot be told, the drain comes back on its own.
+        """
+        report.retry += refs
+        later = self._clock.now() + max(delay, report.postpone)
         try:
-            anchored = self._sync.run(refs, anchor_only=True, ack=False)
-        except Exception as also:
-            if not is_outage(also):
+            entries = self._database.outbox.get([ref.intent.key for ref in refs])
+            self._database.outbox.update(
+                [
+                    Bookkeeping(
+                        ref.intent.key, later, ref.attempts, report.error, entry.first_failed_at or first_failed_at
+                    )
+                    for ref in refs
+                    if (entry := entries.get(ref.intent.key)) is not None
+                ]
+            )
+        except TransientError as exc:
+            log.warning(
+                "The outbox could not be told of %d refs, so the drain comes back on its own: %s", len(refs), exc
+            )
+
+    def _bury(self, item: ItemId, refs: list[Ref], failed: Failed, report: WorkReport, attempts: int) -> None:
+        """An anchor instead of the points (so that `count` sees the item), the letter, and only then the acknowledgement.
+
+        All of it is for the write that failed. When a newer one has come, its attempts are counted anew.
+        """
+        try:
+            outcome = self._sync.run(refs, deadline=report.deadline, dead=failed.write_id)
+            report.acked += len(outcome.acked)
+            if outcome.acked:
+                return  # it has expired meanwhile: there was nothing to embed
+            cells = self._database.read([item], body=False).get(item)
+            if write_id_of(cells) != failed.write_id:
+                self._begin_anew(refs, report)
+            elif item in outcome.anchored or item in outcome.failures:
+                self._write_letter(item, refs, failed, cells, report, attempts)
+            else:
+                report.waiting += len(refs)
+                self._try_later(refs, _micro(self._settings.backoff), report, first_failed_at=None)
+        except Exception as exc:
+            if not is_outage(exc):
                 raise
-            self._delay(refs, also, report)
-            return
-        if anchored.waiting:
-            report.waiting += len(refs)
-            return
-        before = self._database.read([item], body=False).get(item)
-        letter = self._letter(item, refs, failure, before, attempts)
+            self._delay(refs, exc, report)
+
+    def _begin_anew(self, refs: list[Ref], report: WorkReport) -> None:
+        report.waiting += len(refs)
+        report.error = None
+        refs = [replace(ref, attempts=0, again=True) for ref in refs]
+        self._try_later(refs, _micro(self._settings.backoff), report, first_failed_at=None)
+
+    def _write_letter(
+        self, item: ItemId, refs: list[Ref], failed: Failed, cells: Cells | None, report: WorkReport, attempts: int
+    ) -> None:
+        letter = self._letter(item, refs, failed, cells, attempts)
         self._database.bury(letter)
         after = self._database.read([item], body=False).get(item)
-        if _write_id(before) != _write_id(after):
+        if write_id_of(after) != failed.write_id:
             # A newer write came meanwhile and may have been indexed before it could see this letter.
             self._database.exhume([(item, letter.timestamp)])
         self._database.outbox.ack([ref.intent.key for ref in refs])
         report.dead += 1
         log.error("Item %s is a dead letter now: %s", letter.id, letter.message)
 
-    def _letter(
-        self, item: ItemId, refs: list[Ref], failure: Failure, cells: Cells | None, attempts: int
-    ) -> DeadLetter:
+    def _letter(self, item: ItemId, refs: list[Ref], failed: Failed, cells: Cells | None, attempts: int) -> DeadLetter:
         now = self._clock.version()
         entries = self._database.outbox.get([ref.intent.key for ref in refs])
-        previous = 0 if cells is None or cells.letter is None else unstamp(cells.letter, item)[1]
         return DeadLetter(
             id=item_digest(item),
             item=item,
-            write_id=_write_id(cells) or refs[0].intent.write_id,
+            write_id=failed.write_id or refs[0].intent.write_id,
             version=None if cells is None or cells.head is None else cells.version,
-            reason=failure.reason,
-            message=failure.message,
+            reason=failed.failure.reason,
+            message=failed.failure.message,
             attempts=attempts,
             first_failed_at=min((entry.first_failed_at or now for entry in entries.values()), default=now),
             last_failed_at=now,
-            timestamp=max(now, previous + 1),
+            timestamp=max(now, _timestamp_of_letter(cells) + 1),
         )
 
 
-def _write_id(cells: Cells | None) -> bytes | None:
-    """The head's write id, without decoding the rest: a damaged row has a letter too."""
-    return None if cells is None or cells.head is None else cells.head[:16]
+def _timestamp_of_letter(cells: Cells | None) -> int:
+    """When the item's earlier letter was written; 0 when there is none, or only what cannot be decoded."""
+    if cells is None or cells.letter is None:
+        return 0
+    try:
+        return unstamp(cells.letter, cells.id)[1]
+    except DamagedRow:
+        return 0
 
 
 def _micro(seconds: float) -> int:

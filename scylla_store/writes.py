@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scylla_store.clock import SECOND, VersionClock
+from scylla_store.clock import SECOND, VersionClock, past_for_all
 from scylla_store.database.base import Database, Mutation, Writing
 from scylla_store.errors import DamagedRow, PartialFailure, StoreError
 from scylla_store.identity import ItemId, checked_key, checked_namespace
@@ -61,6 +61,8 @@ class Writer:
         self._limits = settings.limits
         self._margin = int(settings.sync.margin * SECOND)
         self._skew = int(settings.clock.max_clock_skew * SECOND)
+        # A worker's clock may be ahead of ours by twice the skew, so that the margin is over for it by so much earlier.
+        self._patience = self._margin - min(2 * self._skew, self._margin // 2)
         self._encoder = encoder
 
     def check_put(self, put: Put, argument: str = "") -> Change:
@@ -74,9 +76,10 @@ class Writer:
             encoder=self._encoder,
             max_bytes=self._limits.max_document_bytes,
             max_depth=self._limits.max_depth,
+            argument=f"{argument}value",
         )
-        checked_ttl(put.ttl, self._clock.now())
-        return Change(item, value, checked_index(put.index), put.ttl)
+        checked_ttl(put.ttl, self._clock.now(), argument=f"{argument}ttl")
+        return Change(item, value, checked_index(put.index, argument=f"{argument}index"), put.ttl)
 
     def check_delete(self, namespace: object, key: object) -> Change:
         """Raises ValidationError, naming the argument."""
@@ -110,8 +113,8 @@ class Writer:
                 raise
             return {change.id: exc for change in changes}
         stored = [pair for pair, error in zip(prepared, errors, strict=True) if error is None]
-        if self._clock.now() - started > self._margin:
-            stored = [(self._file_again(mutation), receipt) for mutation, receipt in stored]
+        if self._clock.now() - started > self._patience:
+            self._file_again([mutation for mutation, _ in stored])
         self._publish(stored)
         return {
             mutation.id: receipt if error is None else error
@@ -168,16 +171,18 @@ class Writer:
         )
         if head.expires_at is None:
             return (write,)
-        due = head.expires_at + self._skew
+        due = past_for_all(head.expires_at, self._skew)
         return write, new_intent(item, head.write_id, version, Kind.EXPIRY, now=version, due=due, shard=shard)
 
-    def _file_again(self, mutation: Mutation) -> Mutation:
-        """A write that took longer than the margin: a worker may have acknowledged its intent before the row was there."""
+    def _file_again(self, mutations: Sequence[Mutation]) -> None:
+        """Writes that took too long: a worker may have acknowledged their intents before the rows were there."""
         now = self._clock.now()
-        head = Head.decode(mutation.head, mutation.id)
-        again = new_intent(mutation.id, head.write_id, mutation.version, Kind.AGAIN, now=now, due=now)
-        self._database.outbox.file([again])
-        return mutation
+        self._database.outbox.file(
+            [
+                new_intent(intent.item, intent.write_id, intent.version, Kind.AGAIN, now=now, due=now)
+                for intent in (mutation.intents[0] for mutation in mutations)
+            ]
+        )
 
     def _publish(self, stored: Sequence[tuple[Mutation, Receipt]]) -> None:
         task_ids = self._publisher.collect([Ref(mutation.intents[0]) for mutation, _ in stored])

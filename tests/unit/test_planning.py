@@ -126,10 +126,3 @@ def test_an_item_is_indexed_only_when_points_and_target_are_equal() -> None:
     assert not planning.is_indexed([seen(0, 1000, "right")], target)
     assert not planning.is_indexed([seen(0, 1000, "right"), seen(1, 1000, "stale")], target)
     assert not planning.is_indexed([seen(n, 1000, "right") for n in range(3)], target)
-
-
-def test_a_row_has_changed_when_its_write_its_liveness_or_its_expiry_has() -> None:
-    assert not planning.changed(row(), row(), 0)
-    assert planning.changed(row(), row(write_id=S), 0)
-    assert planning.changed(row(), None, 0)
-    assert planning.changed(row(expires_at=50), row(expires_at=70), 10)
