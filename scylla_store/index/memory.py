@@ -13,7 +13,7 @@ import numpy as np
 
 from scylla_store.errors import CollectionMismatch, IndexRefused, IndexUnavailable, StoreClosed
 from scylla_store.index.base import IndexSpecification, Match, Point, SeenPoint, Vector
-from scylla_store.index.payloads import seen_point
+from scylla_store.index.payloads import is_unchanged, seen_point
 from scylla_store.index.vectors import checked_vectors, float32, lower_bound
 
 
@@ -57,7 +57,7 @@ class MemoryIndex:
             return {
                 identifier: self._vectors[identifier].tolist()
                 for identifier, fingerprint in points
-                if identifier in self._vectors and self._is_unchanged(identifier, fingerprint)
+                if identifier in self._vectors and is_unchanged(self._payloads[identifier], fingerprint)
             }
 
     def upsert(self, points: Sequence[Point], *, at_most: int) -> None:
@@ -74,7 +74,7 @@ class MemoryIndex:
         with self._lock:
             self._ready()
             for identifier, fingerprint in points:
-                if identifier in self._payloads and self._is_unchanged(identifier, fingerprint):
+                if identifier in self._payloads and is_unchanged(self._payloads[identifier], fingerprint):
                     del self._payloads[identifier]
                     self._vectors.pop(identifier, None)
 
@@ -133,12 +133,6 @@ class MemoryIndex:
         self._ready()
         for identifier in sorted(self._payloads):
             yield seen_point(identifier, self._payloads[identifier])
-
-    def _is_unchanged(self, identifier: str, fingerprint: str) -> bool:
-        payload = self._payloads[identifier]
-        if fingerprint:
-            return bool(payload.get("fingerprint") == fingerprint)
-        return seen_point(identifier, payload).fingerprint == ""
 
     def _live(self, prefix: str | None, now: int) -> Iterator[str]:
         self._ready()

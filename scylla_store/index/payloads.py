@@ -25,12 +25,17 @@ TENANT = "tenant"
 def seen_point(identifier: str, payload: dict[str, Any] | None) -> SeenPoint:
     """A point as it is stored; `Filters.sound` says the same to the engine."""
     payload = payload or {}
-    item, version, fingerprint = payload.get("item"), payload.get("version"), payload.get("fingerprint")
+    item: Any = payload.get("item")
+    version: Any = payload.get("version")
+    fingerprint: Any = payload.get("fingerprint")
     item = item if isinstance(item, str) else ""
-    if item and _is_version(version) and isinstance(fingerprint, str) and fingerprint:
+    is_version = isinstance(version, int) and not isinstance(version, bool) and version >= 0
+    if item and is_version and isinstance(fingerprint, str) and fingerprint:
         return SeenPoint(identifier, item, version, fingerprint, payload)
     return SeenPoint(identifier, item, 0, "", payload)
 
 
-def _is_version(version: object) -> bool:
-    return isinstance(version, int) and not isinstance(version, bool) and version >= 0
+def is_unchanged(payload: dict[str, Any] | None, fingerprint: str) -> bool:
+    """Whether a stored payload still has the fingerprint that was seen; "" is that of one that does not parse."""
+    stored = (payload or {}).get("fingerprint") if fingerprint else seen_point("", payload).fingerprint
+    return bool(stored == fingerprint)

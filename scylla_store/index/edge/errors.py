@@ -1,0 +1,40 @@
+"""The engine's exceptions, translated in one place. It raises bare `Exception`s, so their words decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from scylla_store.errors import EmbeddedIndexBusy, IndexRefused, IndexUnavailable, StoreError
+
+_WORDS: tuple[tuple[str, type[StoreError]], ...] = (
+    ("WouldBlock", EmbeddedIndexBusy),
+    ("dimension error", IndexRefused),
+    ("Wrong input", IndexRefused),
+    ("Bad request", IndexRefused),
+    ("Invalid", IndexRefused),
+)
+"""Whatever is not listed here (disk full, a broken file, a bug of the engine) is an outage: documents wait for its end."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises what the engine raises as an error of ours; other exceptions pass."""
+    try:
+        yield
+    except BaseException as exc:
+        if not _is_of_engine(exc):
+            raise
+        raise translate(exc) from exc
+
+
+def translate(exc: BaseException) -> StoreError:
+    """The error of ours that an exception of the engine means."""
+    kind = next((kind for words, kind in _WORDS if words in str(exc)), IndexUnavailable)
+    if kind is EmbeddedIndexBusy:
+        return EmbeddedIndexBusy(f"{EmbeddedIndexBusy.__doc__} ({exc})")
+    return kind(f"The embedded index failed: {str(exc)[:500]}")
+
+
+def _is_of_engine(exc: BaseException) -> bool:
+    return type(exc) is Exception or type(exc).__name__ == "PanicException"

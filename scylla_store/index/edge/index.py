@@ -1,0 +1,232 @@
+"""`QdrantEdge`: the real engine in this process. Its folder belongs to one process at a time."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import qdrant_edge as engine
+
+from scylla_store.errors import IndexUnavailable, StoreClosed
+from scylla_store.index.base import VECTOR, IndexSpecification, Match, Point, SeenPoint, Vector
+from scylla_store.index.edge.collection import Collection, complete
+from scylla_store.index.edge.errors import translated
+from scylla_store.index.edge.filters import EdgeFilters
+from scylla_store.index.edge.ownership import FolderLock, close_files, open_files
+from scylla_store.index.payloads import is_unchanged, seen_point
+from scylla_store.index.vectors import checked_vectors, lower_bound
+
+_PAGE = 1000
+_FLUSH_EVERY = 5000
+"""Points between two flushes: what was written since the last one is replayed when the folder is opened."""
+
+_live: weakref.WeakSet[QdrantEdge] = weakref.WeakSet()
+
+
+@dataclass(eq=False)
+class _Opened:
+    """What this process has open."""
+
+    shard: engine.EdgeShard
+    dimensions: int
+    locks: list[int]
+    unflushed: int = 0
+
+
+class QdrantEdge:
+    """Qdrant's engine in a subfolder of `folder`. Safe to use from several threads.
+
+    A forked child never touches what its parent opened (the engine would hang there): it gets EmbeddedIndexBusy while the
+    parent lives, and may take the folder over afterwards.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "index"
+        self._collection = Collection(self._folder)
+        self._filters = EdgeFilters()
+        self._lock = threading.RLock()
+        self._closed = False
+        self._owned: FolderLock | None = None
+        self._opened: _Opened | None = None
+        _live.add(self)
+
+    def connect(self) -> None:
+        """Takes the folder, and opens the shard if there is one."""
+        if self._opened is not None:
+            return
+        with self._lock:
+            if self._closed:
+                raise StoreClosed
+            if self._owned is None:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._owned = FolderLock(self._folder)
+            if self._collection.exists:
+                self._open()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            opened, self._opened = self._opened, None
+            owned, self._owned = self._owned, None
+            try:
+                if opened is not None:
+                    with translated():
+                        opened.shard.close()
+            finally:
+                if owned is not None:
+                    owned.close()
+
+    def setup(self, specification: IndexSpecification) -> None:
+        self.connect()
+        with self._lock, translated():
+            if self._collection.exists:
+                self._collection.check(specification)
+                complete(self._ready().shard)
+            else:
+                self._collection.make(specification)
+                self._open()
+
+    def points_of(self, items: Sequence[str]) -> dict[str, list[SeenPoint]]:
+        found: dict[str, list[SeenPoint]] = {}
+        condition = self._filters.of_items(items)
+        points, after = self._scroll(condition, None, _PAGE)
+        while after is not None:
+            more, after = self._scroll(condition, after, _PAGE)
+            points += more
+        for point in points:
+            found.setdefault(point.item, []).append(point)
+        return found
+
+    def vectors(self, points: Sequence[tuple[str, str]]) -> dict[str, Vector]:
+        shard = self._ready().shard
+        with translated():
+            records = shard.retrieve([identifier for identifier, _ in points], True, [VECTOR])
+        seen = dict(points)
+        return {
+            str(record.id): _vector(record)
+            for record in records
+            if record.vector and is_unchanged(record.payload, seen[str(record.id)])
+        }
+
+    def upsert(self, points: Sequence[Point], *, at_most: int) -> None:
+        vectors = checked_vectors(points, self._ready().dimensions)
+        stored = [
+            engine.Point(point.id, {} if vector is None else {VECTOR: vector}, point.payload)
+            for point, vector in zip(points, vectors, strict=True)
+        ]
+        if stored:
+            condition = self._filters.not_newer(at_most)
+            self._update(engine.UpdateOperation.upsert_points(stored, condition), len(stored))
+
+    def delete(self, points: Sequence[tuple[str, str]]) -> None:
+        if points:
+            condition = self._filters.unchanged(points)
+            self._update(engine.UpdateOperation.delete_points_by_filter(condition), len(points))
+
+    def query(
+        self,
+        vector: Vector,
+        *,
+        prefix: str | None,
+        now: int,
+        limit: int,
+        offset: int = 0,
+        min_score: float | None = None,
+    ) -> list[Match]:
+        request = engine.QueryRequest(
+            limit,
+            offset=offset,
+            query=engine.Query.Nearest([float(number) for number in vector], using=VECTOR),
+            filter=self._filters.live(prefix, now),
+            score_threshold=None if min_score is None else lower_bound(min_score),
+            with_payload=True,
+        )
+        shard = self._ready().shard
+        with translated():
+            found = shard.query(request)
+        return [Match(str(point.id), point.score, point.payload or {}) for point in found]
+
+    def count(self, *, prefix: str | None, now: int) -> int:
+        request = engine.CountRequest(exact=True, filter=self._filters.live_items(prefix, now))
+        shard = self._ready().shard
+        with translated():
+            return shard.count(request)
+
+    def slice(self, number: int, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+        return self._scroll(self._filters.of_slice(number), after, limit)
+
+    def ping(self) -> float:
+        start = time.perf_counter()
+        shard = self._ready().shard
+        with translated():
+            shard.info()
+        return time.perf_counter() - start
+
+    def _ready(self) -> _Opened:
+        self.connect()
+        opened = self._opened
+        if opened is None:
+            raise IndexUnavailable(f"There is no index in {self._folder} yet: call store.setup()")
+        return opened
+
+    def _open(self) -> None:
+        if self._opened is not None:
+            return
+        with translated():
+            shard = engine.EdgeShard.load(str(self._collection.shard))
+        self._opened = _Opened(shard, self._collection.specification().dimensions, open_files(self._collection.wal))
+
+    def _update(self, operation: engine.UpdateOperation, points: int) -> None:
+        """Applies it. It is in the engine's log then, which survives the death of the process."""
+        opened = self._ready()
+        with translated():
+            opened.shard.update(operation)
+            opened.unflushed += points
+            if opened.unflushed >= _FLUSH_EVERY:
+                opened.unflushed = 0
+                opened.shard.flush()
+
+    def _scroll(self, condition: engine.Filter, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+        """Points by id. The engine begins with its offset, we begin after it."""
+        request = engine.ScrollRequest(offset=after, limit=limit + 1, filter=condition, with_payload=True)
+        shard = self._ready().shard
+        with translated():
+            records, more = shard.scroll(request)
+        points = [seen_point(str(record.id), record.payload) for record in records if str(record.id) != after]
+        page = points[:limit]
+        return page, page[-1].id if len(points) > limit or more is not None else None
+
+    def after_fork(self) -> None:
+        """Forgets, in a child process, what the parent has open: its handle stays untouched, for ever."""
+        self._lock = threading.RLock()
+        opened, self._opened = self._opened, None
+        owned, self._owned = self._owned, None
+        if opened is not None:
+            # Not even the end of the child may run the handle's destructor, which would wait for threads that are not here.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(opened.shard))
+            # A copy of a descriptor holds its lock: the folder would stay taken after the parent's end.
+            close_files(opened.locks, self._collection.wal)
+        if owned is not None:
+            owned.close()
+
+
+def _vector(record: engine.Record) -> Vector:
+    vectors = record.vector
+    assert isinstance(vectors, dict), "the shard has named vectors only"
+    return cast("Vector", vectors[VECTOR])
+
+
+def _forget_all() -> None:
+    for index in list(_live):
+        index.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

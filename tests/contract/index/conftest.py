@@ -1,0 +1,56 @@
+"""The three indexes, each with an empty collection of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from scylla_store.index.base import Index
+from scylla_store.index.memory import MemoryIndex
+from tests.contract.index.points import SPECIFICATION
+from tests.contract.index.qdrant import StrictQdrant, started_qdrant
+
+KINDS = ("memory", "edge", "server", "server by gRPC")
+
+
+@pytest.fixture(scope="session")
+def strict_qdrant() -> Iterator[StrictQdrant]:
+    """A Qdrant server in strict mode."""
+    with started_qdrant() as server:
+        yield server
+
+
+@pytest.fixture(params=KINDS)
+def make_index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Index]]:
+    """Makes an index without a collection. All that one test makes share their storage, but the memory's."""
+    made: list[Index] = []
+
+    def make() -> Index:
+        made.append(factory())
+        return made[-1]
+
+    factory = _factory(request, tmp_path)
+    yield make
+    for index in made:
+        index.close()
+
+
+def _factory(request: pytest.FixtureRequest, folder: Path) -> Callable[[], Index]:
+    if request.param == "memory":
+        return MemoryIndex
+    if request.param == "edge":
+        from scylla_store.index.edge import QdrantEdge
+
+        return lambda: QdrantEdge(folder)
+    server: StrictQdrant = request.getfixturevalue("strict_qdrant")
+    return server.factory(prefer_grpc=request.param != "server")
+
+
+@pytest.fixture
+def index(make_index: Callable[[], Index]) -> Index:
+    """An index with an empty collection."""
+    index = make_index()
+    index.setup(SPECIFICATION)
+    return index

@@ -1,0 +1,80 @@
+"""Points for the contract of the index."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from scylla_store.identity import ItemId, item_digest, item_slice, namespace_digest, point_id, prefix_digests
+from scylla_store.index.base import NEVER, Index, IndexSpecification, Point, Vector
+
+DIMENSIONS = 4
+SPECIFICATION = IndexSpecification(DIMENSIONS, "a model")
+NOW = 1_795_000_000_000_000
+"""Microseconds."""
+
+
+def point(
+    key: str = "k",
+    ordinal: int = 0,
+    *,
+    namespace: tuple[str, ...] = ("docs",),
+    vector: Vector | None = (1.0, 0.0, 0.0, 0.0),
+    version: int = NOW,
+    fingerprint: str = "f",
+    **payload: Any,
+) -> Point:
+    """A point as points.py makes them; further payload replaces what it would have."""
+    item = ItemId(namespace, key)
+    digest = item_digest(item)
+    fields = {
+        "item": digest,
+        "version": version,
+        "fingerprint": fingerprint,
+        "slice": item_slice(digest),
+        "namespace": list(namespace),
+        "key": key,
+        "tenant": namespace_digest(namespace[:1]),
+        "prefixes": prefix_digests(namespace),
+        "expires_at": NEVER,
+        "ordinal": ordinal,
+        **payload,
+    }
+    return Point(
+        point_id(digest, ordinal), vector, {name: value for name, value in fields.items() if value is not None}
+    )
+
+
+def digest(key: str = "k", namespace: tuple[str, ...] = ("docs",)) -> str:
+    """The digest of an item."""
+    return item_digest(ItemId(namespace, key))
+
+
+def angled(degrees: float) -> list[float]:
+    """A vector whose cosine with the first axis is that of the angle."""
+    return [math.cos(math.radians(degrees)), math.sin(math.radians(degrees)), 0.0, 0.0]
+
+
+def stored(index: Index, key: str = "k", namespace: tuple[str, ...] = ("docs",)) -> dict[str, tuple[int, str]]:
+    """Version and fingerprint of each point of an item."""
+    found = index.points_of([digest(key, namespace)])
+    return {one.id: (one.version, one.fingerprint) for points in found.values() for one in points}
+
+
+def keys(index: Index, *, prefix: Sequence[str] | None = None, now: int = NOW, **options: Any) -> list[str]:
+    """Keys of what a query along the first axis finds, best first."""
+    under = None if prefix is None else namespace_digest(prefix)
+    options.setdefault("limit", 100)
+    return [match.payload["key"] for match in index.query([1.0, 0.0, 0.0, 0.0], prefix=under, now=now, **options)]
+
+
+def count(index: Index, *, prefix: Sequence[str] | None = None, now: int = NOW) -> int:
+    """Items under a prefix."""
+    return index.count(prefix=None if prefix is None else namespace_digest(prefix), now=now)
+
+
+def fresh_name() -> str:
+    """A name that nobody has used for a collection."""
+    return f"contract_{uuid.uuid4().hex[:12]}"

@@ -1,0 +1,177 @@
+"""Points of items, vectors, queries, counts and slices."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+
+from scylla_store.identity import item_slice
+from scylla_store.index.base import NEVER, Index
+from tests.contract.index.points import NOW, angled, count, digest, keys, point, stored
+from tests.contract.test_isolation import hostile_namespaces
+
+
+def test_all_points_of_items_are_found_however_many(index: Index) -> None:
+    # Given an item with more points than a page has, one with one, and one that nobody asks for
+    index.upsert([point("many", part) for part in range(1100)] + [point("one"), point("other")], at_most=NOW)
+    # When items are asked for, one of them without points
+    found = index.points_of([digest("many"), digest("one"), digest("none")])
+    # Then each has all of its own
+    assert {item: len(points) for item, points in found.items()} == {digest("many"): 1100, digest("one"): 1}
+    assert {seen.id for seen in found[digest("many")]} == {point("many", part).id for part in range(1100)}
+    assert index.points_of([]) == {}
+
+
+def test_a_seen_point_has_its_whole_payload(index: Index) -> None:
+    wanted = point("key \0 \U0001d54f", namespace=("a", "\uffff"), path='$["x"]', start=3, end=9, write="00ff")
+    index.upsert([wanted], at_most=NOW)
+
+    (seen,) = index.points_of([wanted.payload["item"]])[wanted.payload["item"]]
+
+    assert (seen.id, seen.item, seen.payload) == (wanted.id, wanted.payload["item"], wanted.payload)
+
+
+def test_vectors_come_back_as_directions_and_anchors_have_none(index: Index) -> None:
+    # Given a vector that is not of length 1, and an anchor
+    index.upsert([point("a", vector=[3.0, 4.0, 0.0, 0.0]), point("b", vector=None)], at_most=NOW)
+    # When both and an unknown one are asked for
+    found = index.vectors([(point(key).id, "f") for key in "abc"])
+    # Then the one that exists is there, and writing it again changes nothing
+    assert list(found) == [point("a").id]
+    assert list(found[point("a").id]) == pytest.approx([0.6, 0.8, 0.0, 0.0])
+    index.upsert([point("a", vector=found[point("a").id])], at_most=NOW)
+    assert list(index.vectors([(point("a").id, "f")])[point("a").id]) == pytest.approx([0.6, 0.8, 0.0, 0.0])
+
+
+def test_a_point_that_was_replaced_lends_its_vector_to_nobody(index: Index) -> None:
+    # Given two points, one of which is replaced after it was seen
+    index.upsert([point("a"), point("b")], at_most=NOW)
+    index.upsert([point("a", fingerprint="g")], at_most=NOW)
+    # When their vectors are asked for as they were seen
+    found = index.vectors([(point("a").id, "f"), (point("b").id, "f")])
+    # Then only that of the unchanged one comes
+    assert list(found) == [point("b").id]
+
+
+def test_a_query_finds_the_nearest_first_with_its_cosine(index: Index) -> None:
+    # Given points at several angles, in any order
+    index.upsert([point(str(angle), vector=angled(angle)) for angle in (90, 0, 180, 45)], at_most=NOW)
+    # When the nearest to the first axis are asked for
+    found = index.query([2.0, 0.0, 0.0, 0.0], prefix=None, now=NOW, limit=10)
+    # Then they come by their angle
+    assert [match.payload["key"] for match in found] == ["0", "45", "90", "180"]
+    assert [match.score for match in found] == pytest.approx([1.0, 0.5**0.5, 0.0, -1.0], abs=1e-6)
+    assert found[0].payload == point("0").payload
+    assert found[0].id == point("0").id
+
+
+def test_limit_and_offset_cut_pages_that_follow_each_other(index: Index) -> None:
+    index.upsert([point(str(angle), vector=angled(angle)) for angle in range(10)], at_most=NOW)
+
+    pages = [keys(index, limit=4, offset=offset) for offset in (0, 4, 8, 12)]
+
+    assert pages == [["0", "1", "2", "3"], ["4", "5", "6", "7"], ["8", "9"], []]
+
+
+def test_min_score_keeps_what_reaches_it(index: Index) -> None:
+    index.upsert([point(str(angle), vector=angled(angle)) for angle in (0, 45, 90)], at_most=NOW)
+
+    assert keys(index, min_score=0.7) == ["0", "45"]
+    assert keys(index, min_score=1.0) == ["0"]
+    assert keys(index, min_score=0.0) == ["0", "45", "90"]
+    assert keys(index, min_score=-1.0, limit=1, offset=1) == ["45"]
+
+
+def test_equally_near_points_are_all_found_by_a_limit_that_holds_them(index: Index) -> None:
+    names = {str(number) for number in range(60)}
+    index.upsert([point(name) for name in names], at_most=NOW)
+
+    assert set(keys(index, limit=60)) == names
+
+
+def test_anchors_are_counted_and_never_found(index: Index) -> None:
+    index.upsert([point("text"), point("anchor", vector=None)], at_most=NOW)
+
+    assert (keys(index), count(index)) == (["text"], 2)
+
+
+def test_an_item_of_several_points_counts_once(index: Index) -> None:
+    index.upsert([point("a", part) for part in range(3)] + [point("b")], at_most=NOW)
+
+    assert count(index) == 2
+
+
+def test_an_item_expires_at_its_microsecond(index: Index) -> None:
+    # Given an item that expires
+    index.upsert([point("mortal", expires_at=NOW), point("immortal", expires_at=NEVER)], at_most=NOW)
+    # When a query and a count ask one microsecond before, and at that time
+    found = [(set(keys(index, now=now)), count(index, now=now)) for now in (NOW - 1, NOW, NOW + 1)]
+    # Then it is there until then
+    assert found == [({"mortal", "immortal"}, 2), ({"immortal"}, 1), ({"immortal"}, 1)]
+
+
+def test_a_prefix_shows_exactly_what_begins_with_its_labels(index: Index) -> None:
+    # Given a point in each of many hostile namespaces
+    namespaces = hostile_namespaces(60, 7)
+    index.upsert([point(repr(namespace), namespace=namespace) for namespace in namespaces], at_most=NOW)
+    for prefix in (*namespaces, ("docs",), ("",), None):
+        # When each of them is a prefix
+        found = keys(index, prefix=prefix)
+        # Then it shows those that begin with it, label by label
+        expected = {repr(namespace) for namespace in namespaces if prefix is None or namespace[: len(prefix)] == prefix}
+        assert set(found) == expected
+        assert count(index, prefix=prefix) == len(expected)
+
+
+def test_a_slice_is_read_in_pages_by_id(index: Index) -> None:
+    # Given 25 points of one slice and others
+    number = item_slice(digest())
+    mine = [point("k", part) for part in range(25)]
+    others = [point(str(key)) for key in range(50) if item_slice(digest(str(key))) != number]
+    written = mine + others
+    random.Random(1).shuffle(written)
+    index.upsert(written, at_most=NOW)
+    # When it is read in pages
+    seen, sizes, after = [], [], None
+    for _ in itertools.count():
+        page, after = index.slice(number, after=after, limit=10)
+        seen += [one.id for one in page]
+        sizes.append(len(page))
+        if after is None:
+            break
+    # Then each point comes once, by id, and the end is known
+    assert (seen, sizes) == (sorted(one.id for one in mine), [10, 10, 5])
+    assert index.slice(number, after=None, limit=25)[1] is None
+
+
+def test_a_page_begins_after_a_point_that_is_gone(index: Index) -> None:
+    # Given the first page of a slice
+    number = item_slice(digest())
+    ids = sorted(point("k", part).id for part in range(6))
+    index.upsert([point("k", part) for part in range(6)], at_most=NOW)
+    page, after = index.slice(number, after=None, limit=3)
+    assert ([one.id for one in page], after) == (ids[:3], ids[2])
+    # When its last point goes
+    index.delete([(ids[2], "f")])
+    # Then the next page begins where it was
+    page, after = index.slice(number, after=after, limit=3)
+    assert ([one.id for one in page], after) == (ids[3:], None)
+
+
+def test_damaged_points_are_seen_in_their_slice(index: Index) -> None:
+    damaged = point(item=None, version=None)  # type: ignore[arg-type]
+    index.upsert([damaged], at_most=NOW)
+
+    page, _ = index.slice(item_slice(digest()), after=None, limit=10)
+
+    assert [(one.id, one.item, one.version, one.fingerprint) for one in page] == [(damaged.id, "", 0, "")]
+
+
+def test_an_empty_index_answers(index: Index) -> None:
+    assert (keys(index), count(index), stored(index)) == ([], 0, {})
+    assert index.slice(0, after=None, limit=10) == ([], None)
+    assert index.vectors([(point().id, "f")]) == {}
+    assert index.vectors([]) == {}
+    assert 0.0 <= index.ping() < 60.0

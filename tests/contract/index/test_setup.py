@@ -1,0 +1,104 @@
+"""Making a collection, opening one, and refusing another's."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from scylla_store.errors import CollectionMismatch, IndexUnavailable, StoreClosed
+from scylla_store.index.base import Index, IndexSpecification
+from tests.contract.index.points import DIMENSIONS, NOW, SPECIFICATION, count, keys, point, stored
+
+
+def test_setup_may_be_repeated_and_keeps_what_is_there(index: Index) -> None:
+    index.upsert([point()], at_most=NOW)
+
+    index.setup(SPECIFICATION)
+
+    assert keys(index) == ["k"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [IndexSpecification(DIMENSIONS + 1, SPECIFICATION.model), IndexSpecification(DIMENSIONS, "another model")],
+    ids=["size", "model"],
+)
+def test_a_collection_made_for_something_else_is_refused(index: Index, other: IndexSpecification) -> None:
+    # Given a collection with a point
+    index.upsert([point()], at_most=NOW)
+    # When it is set up for something else, then both are named
+    with pytest.raises(CollectionMismatch) as caught:
+        index.setup(other)
+    named = str(caught.value)
+    different = ("model", SPECIFICATION.model, other.model) if other.model != SPECIFICATION.model else ("4", "5")
+    assert all(re.search(re.escape(str(word)), named) for word in different), named
+    # And it is as it was
+    index.setup(SPECIFICATION)
+    assert keys(index) == ["k"]
+
+
+def test_without_a_collection_every_request_says_what_to_do(make_index: Callable[[], Index]) -> None:
+    # Given an index that nobody has set up
+    index = make_index()
+    requests: list[Callable[[], object]] = [
+        lambda: index.points_of(["x"]),
+        lambda: index.vectors([(point().id, "f")]),
+        lambda: index.upsert([point()], at_most=1),
+        lambda: index.delete([(point().id, "f")]),
+        lambda: keys(index),
+        lambda: count(index),
+        lambda: index.slice(0, after=None, limit=1),
+    ]
+    # When it is used, then the error is one that waits for setup
+    for request in requests:
+        with pytest.raises(IndexUnavailable, match="setup"):
+            request()
+    # And after setup it works
+    index.setup(SPECIFICATION)
+    assert count(index) == 0
+
+
+def test_close_may_be_repeated_and_leaves_no_thread(make_index: Callable[[], Index]) -> None:
+    # Given an index that was used
+    before = set(threading.enumerate())
+    index = make_index()
+    index.setup(SPECIFICATION)
+    index.upsert([point()], at_most=NOW)
+    # When it is closed twice
+    index.close()
+    index.close()
+    # Then no thread of it is left, and it says so when it is used
+    assert set(threading.enumerate()) - before == set()
+    with pytest.raises(StoreClosed):
+        stored(index)
+    with pytest.raises(StoreClosed):
+        index.connect()
+
+
+def test_an_index_that_never_connected_can_be_closed(make_index: Callable[[], Index]) -> None:
+    index = make_index()
+    index.close()
+    index.close()
+
+
+def test_the_parent_goes_on_after_a_fork(index: Index) -> None:
+    # Given a child that uses what it can and ends
+    index.upsert([point()], at_most=NOW)
+    child = os.fork()
+    if child == 0:
+        status = 3
+        try:
+            stored(index)
+            status = 0
+        except IndexUnavailable:
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    # Then the parent reads and writes as before
+    index.upsert([point("after")], at_most=NOW)
+    assert set(keys(index)) == {"k", "after"}
