@@ -120,6 +120,8 @@ class HoldingStore:
 
     def write(self, namespace: tuple[str, ...], found: Sequence[Document]) -> list[tuple[list[Ref], str]]:
         """Puts the documents; returns their tasks: refs and task id."""
+        assert self.store.flush(_PATIENCE)
+        self._dispatcher.tasks.clear()
         self.store.put_many(Put(namespace, document.key, document.value) for document in found)
         assert self.store.flush(_PATIENCE)
         taken, self._dispatcher.tasks = self._dispatcher.tasks, []
