@@ -38,7 +38,7 @@ class ScyllaStore:
 
         with ScyllaStore.from_settings() as store:
             store.put(("docs", "alice"), "k1", {"title": "Tea", "text": "How to brew it"})
-            hits = store.search(("docs",), "a hot drink")
+            hits = store.search(("docs",), "brewing tea")
 
     Args:
         settings: what `scylla_store.settings.load` returns, or None for the defaults.

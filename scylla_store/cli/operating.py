@@ -91,3 +91,22 @@ def settings(call: Invocation) -> None:
     ]
     lines = columns([(row["name"], row["value"], row["origin"]) for row in rows])
     call.output.answer({"settings": rows}, lines)
+
+
+@click.command()
+@click.option("--changed", is_flag=True, help="Only those that are not at their default.")
+@common_options
+@click.pass_obj
+def settings(call: Invocation, changed: bool) -> None:
+    """Show the effective settings and where each comes from; passwords and keys are left out."""
+    from scylla_store.settings import Settings, load_with_origins
+    from scylla_store.settings.catalogue import catalogue, value_of
+    from scylla_store.settings.masking import shown
+
+    loaded = load_with_origins(**call.overrides())
+    rows = [
+        {"name": name, "value": shown(option, value_of(loaded.settings, name)), "origin": loaded.origins[name]}
+        for name, option in catalogue(Settings).items()
+        if not changed or loaded.origins[name] != "default"
+    ]
+    call.output.answer({"settings": rows}, columns([(row["name"], row["value"], row["origin"]) for row in rows]))

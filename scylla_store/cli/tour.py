@@ -191,7 +191,7 @@ class Tour:
         else:
             self._say("The folder is removed; with --keep it stays, to look around in it.")
         self._say("scylla-store put notes tea '{\"text\": \"Pour boiling water over the leaves.\"}'")
-        self._say("scylla-store search notes 'a hot drink'")
+        self._say("scylla-store search notes 'brewing tea'")
         self._say("README.md and docs/quickstart.md go on from here: Django, Flask, Celery, a cluster.")
 
     def _head(self, text: str) -> None:

@@ -71,7 +71,7 @@ def test_a_wrong_command_line_is_one_line_that_names_the_help():
 
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
-    assert "scylla-store run --help" in result.stderr
+    assert "run --help shows the usage" in result.stderr
 
 
 def test_an_error_that_is_a_bug_keeps_its_traceback():

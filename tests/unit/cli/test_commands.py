@@ -1,0 +1,209 @@
+"""The commands, on an embedded store in a folder of the test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from scylla_store import ScyllaStore
+from scylla_store.cli import main
+from scylla_store.cli.program import NOT_FOUND, UNAVAILABLE, USAGE
+from scylla_store.cli.reference import reference
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command on the store of the test."""
+    monkeypatch.setenv("SCYLLA_STORE_PATH", str(tmp_path / "store"))
+    monkeypatch.setenv("SCYLLA_STORE_EMBEDDER__NAME", "hashing")
+
+    def run(*arguments: str, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(main, list(arguments), input=stdin)
+
+    return run
+
+
+def answer(result: Result, code: int = 0) -> Any:
+    """The JSON document that a command printed."""
+    assert code == result.exit_code, result.output
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def test_what_was_put_can_be_got_listed_searched_and_deleted(run: Run) -> None:
+    # Given a document
+    stored = answer(run("put", "docs/alice", "tea", '{"text": "boiling water over the leaves"}', "--json"))
+    assert (stored["namespace"], stored["key"], stored["created"]) == (["docs", "alice"], "tea", True)
+    # Then every way to read finds it
+    assert answer(run("get", "docs/alice", "tea", "--json"))["value"] == {"text": "boiling water over the leaves"}
+    assert [item["key"] for item in answer(run("list", "docs", "--json"))["items"]] == ["tea"]
+    assert answer(run("list", "--namespaces", "--json"))["namespaces"] == [["docs", "alice"]]
+    found = answer(run("search", "docs", "boiling water", "--json"))
+    assert [(hit["item"]["key"], hit["fresh"]) for hit in found["hits"]] == [("tea", True)]
+    assert found["pending"] == 0
+    # When it is deleted
+    assert answer(run("delete", "docs/alice", "tea", "--json"))["existed"] is True
+    # Then nothing finds it
+    assert answer(run("search", "docs", "boiling water", "--json"))["hits"] == []
+    assert run("get", "docs/alice", "tea").exit_code == NOT_FOUND
+    assert run("delete", "docs/alice", "tea").exit_code == NOT_FOUND
+
+
+def test_people_read_lines(run: Run) -> None:
+    assert "Stored docs tea (new" in run("put", "docs", "tea", '{"text": "hot"}').stdout
+    assert "Stored docs tea (replaced" in run("put", "docs", "tea", '{"text": "hotter"}').stdout
+    assert '"text": "hotter"' in run("get", "docs", "tea").stdout
+    assert "docs tea" in run("search", "/", "hotter").stdout
+    assert "pending" in run("status").stdout
+    assert "Deleted docs tea" in run("delete", "docs", "tea").stdout
+
+
+def test_put_waits_when_asked(run: Run) -> None:
+    assert answer(run("put", "docs", "k", '{"text": "words"}', "--wait", "--json"))["status"] == "synced"
+    assert answer(run("delete", "docs", "k", "--wait", "--json"))["status"] == "synced"
+
+
+def test_put_reads_files_and_standard_input(run: Run, tmp_path: Path) -> None:
+    document = tmp_path / "document.json"
+    document.write_text('{"title": "from a file"}')
+
+    run("put", "docs", "file", f"@{document}")
+    run("put", "docs", "stdin", "-", stdin='{"title": "from stdin"}')
+
+    assert answer(run("get", "docs", "file", "--json"))["value"] == {"title": "from a file"}
+    assert answer(run("get", "docs", "stdin", "--json"))["value"] == {"title": "from stdin"}
+
+
+def test_options_of_a_write_are_kept(run: Run) -> None:
+    run("put", "docs", "hidden", '{"text": "secret words"}', "--no-index")
+    run("put", "docs", "title", '{"title": "words", "text": "other"}', "--index", "title", "--ttl", "3600")
+
+    assert answer(run("get", "docs", "title", "--json"))["expires_at"] is not None
+    hits = answer(run("search", "docs", "words", "--json"))["hits"]
+    assert [(hit["item"]["key"], hit["path"], hit["text"]) for hit in hits] == [("title", "title", "words")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["put", "docs", "k", "no json"], "is not JSON"),
+        (["put", "docs", "k", "[1]"], "value must be"),
+        (["put", "docs", "k" * 1025, "{}"], "key has 1025 bytes"),
+        (["put", "docs//x", "k", "{}"], "empty label"),
+        (["put", "docs", "k", "{}", "--ttl", "-1"], "ttl"),
+        (["put", "docs", "k", "{}", "--index", "a", "--no-index"], "exclude each other"),
+        (["list", "docs", "--limit", "0"], "limit must be"),
+        (["list", "docs", "--cursor", "nonsense"], "cursor is damaged"),
+        (["search", "docs", " "], "query must be"),
+        (["get", "docs"], "Missing argument"),
+        (["get", "docs", "k", "-o", "paht=x"], "did you mean path"),
+        (["dead-letters", "replay"], "--all"),
+        (["import", "nowhere.jsonl"], "neither a file nor a folder"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(run: Run, arguments: list[str], message: str) -> None:
+    result = run(*arguments)
+
+    assert result.exit_code == USAGE, result.output
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_errors_are_json_when_asked_for(run: Run) -> None:
+    result = run("get", "docs", "nothing", "--json")
+
+    error = json.loads(result.stderr)
+    assert (error["error"], error["exit_code"], result.exit_code) == ("NotFound", NOT_FOUND, NOT_FOUND)
+
+
+def test_a_database_that_is_away_is_exit_code_4_and_named(run: Run) -> None:
+    result = run("get", "docs", "k", "-o", "database.contact_points=127.0.0.1:1", "-o", "database.connect_timeout=1")
+
+    assert result.exit_code == UNAVAILABLE, result.output
+    assert "127.0.0.1:1" in result.stderr.replace(" ", "")
+
+
+def test_setup_can_be_repeated(run: Run) -> None:
+    assert answer(run("setup", "--json")) == answer(run("setup", "--json"))
+
+
+def test_status_and_health_answer(run: Run) -> None:
+    run("put", "docs", "k", '{"text": "words"}')
+
+    assert answer(run("status", "--exact", "--json"))["pending"] == 1
+    assert {line["state"] for line in answer(run("health", "--json")).values()} == {"ok"}
+
+
+def test_dead_letters_are_listed_shown_replayed_and_discarded(run: Run, tmp_path: Path) -> None:
+    # Given a document that an embedder refuses, until it is repaired
+    broken = ["-o", "embedder.name=tests.unit.cli.broken:embed", "-o", "sync.max_attempts=1"]
+    result = run("put", "docs", "k", '{"text": "words"}', "--wait", *broken)
+    assert result.exit_code == 5, result.output
+    # Then its letter is there
+    (letter,) = answer(run("dead-letters", "list", "--json"))["dead_letters"]
+    assert (letter["key"], letter["reason"], letter["discarded"]) == ("k", "RuntimeError", False)
+    assert answer(run("dead-letters", "show", letter["id"], "--json")) == letter
+    assert run("dead-letters", "show", "unknown").exit_code == NOT_FOUND
+    # When it is discarded, and asked for again by name
+    assert answer(run("dead-letters", "discard", letter["id"], "--json")) == {"discarded": 1}
+    assert answer(run("dead-letters", "replay", "--all", "--json")) == {"replayed": 0}
+    assert answer(run("dead-letters", "replay", letter["id"], "--json")) == {"replayed": 1}
+    assert run("dead-letters", "replay", "unknown").exit_code == NOT_FOUND
+
+
+def test_import_reads_json_lines_and_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
+    lines = tmp_path / "documents.jsonl"
+    good = [{"namespace": ["docs"], "key": str(number), "value": {"text": f"text {number}"}} for number in range(20)]
+    lines.write_text("\n".join([*map(json.dumps, good), "no json"]) + "\n")
+
+    stopped = run("import", str(lines))
+    assert stopped.exit_code == USAGE
+    assert "line 21" in stopped.stderr
+    skipped = answer(run("import", str(lines), "--on-error", "skip", "--restart", "--json"))
+
+    assert (skipped["stored"], skipped["skipped"], skipped["pending"]) == (20, 1, 0)
+    with ScyllaStore.from_settings() as store:
+        assert store.count(("docs",), exact=True) == 20
+        assert store.count(("docs",)) == 20
+
+
+def test_import_reads_a_folder(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "one.txt").write_text("plain words")
+    (folder / "sub" / "two.md").write_text("# A title\n\nmarked words")
+    (folder / "three.bin").write_bytes(b"\xff\x00")
+
+    summary = answer(run("import", str(folder), "--namespace", "texts", "--json"))
+
+    assert summary["stored"] == 2
+    assert [item["key"] for item in answer(run("list", "texts", "--json"))["items"]] == ["one.txt", "sub/two.md"]
+
+
+def test_settings_shows_values_origins_and_no_secrets(run: Run) -> None:
+    shown = answer(run("settings", "-o", "database.username=ann", "-o", "database.password=geheim", "-o", "sync.margin=12", "--json"))
+
+    assert "geheim" not in json.dumps(shown)
+    rows = {row["name"]: row for row in shown["settings"]}
+    assert (rows["sync.margin"]["value"], rows["embedder.name"]["value"]) == ("12.0", "'hashing'")
+    assert rows["embedder.name"]["origin"] == "SCYLLA_STORE_EMBEDDER__NAME"
+    assert rows["sync.backoff"]["origin"] == "default"
+
+
+def test_worker_and_beat_need_a_broker(run: Run) -> None:
+    for role in ("worker", "beat"):
+        result = run(role)
+        assert result.exit_code == USAGE
+        assert "celery.broker_url" in result.stderr
+
+
+def test_the_reference_page_is_made_of_the_commands() -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
+
+    assert page.read_text(encoding="utf-8") == reference()
