@@ -47,7 +47,7 @@ def from_tree(tree: Mapping[str, Any], known: Mapping[str, Option], origin: str)
     return layer
 
 
-def layered(layers: Iterable[Layer], known: Mapping[str, Option]) -> dict[str, Given]:
+def layered(layers: Iterable[Layer]) -> dict[str, Given]:
     """The winning value of every option.
 
     A dynaconf of our own with nothing to load by itself: neither the variables and files of an application's dynaconf nor
@@ -55,9 +55,9 @@ def layered(layers: Iterable[Layer], known: Mapping[str, Option]) -> dict[str, G
     """
     from dynaconf import Dynaconf
 
-    store = Dynaconf(dynaconf_skip_loaders=True, load_dotenv=False, nested_separator="__", dotted_lookup=True)
+    store = Dynaconf(dynaconf_skip_loaders=True, load_dotenv=False)
     for layer in layers:
-        store.update({known[name].argument.upper(): given for name, given in layer.values.items()})
+        store.update(_tree(layer.values), merge=True)
     return dict(_leaves(store.as_dict(), ""))
 
 
@@ -69,6 +69,17 @@ def _flat(tree: Mapping[str, Any], sections: set[str], prefix: str) -> Iterator[
             yield from _flat(value, sections, name + ".")
         else:
             yield name, value
+
+
+def _tree(values: Mapping[str, Given]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, given in values.items():
+        *outer, last = name.split(".")
+        section = tree
+        for part in outer:
+            section = section.setdefault(part, {})
+        section[last] = given
+    return tree
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Given]]:

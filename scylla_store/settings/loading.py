@@ -45,7 +45,7 @@ def load_with_origins(*, settings_file: str | os.PathLike[str] | None = None, **
     """As `load`; tells too where each value comes from."""
     known = catalogue(Settings)
     layers = list(_layers(settings_file, overrides, known))
-    given = layered(layers, known)
+    given = layered(layers)
     values = checked(given, known, [problem for layer in layers for problem in layer.problems])
     return Loaded(_build(Settings, values, ""), {name: given[name].origin for name in known})
 
