@@ -75,9 +75,9 @@ class Tasks:
         return {"pending": summary.pending, "dispatched": summary.dispatched, "backlog": summary.backlog}
 
     def _countdown(self, task: Any) -> float | None:
-        """Seconds until a short retry of this run, with jitter; None when it was the last one."""
+        """Seconds until a short retry of this run, with jitter; None when it was the last one, or eager: nobody waits there."""
         settings, retries = self._settings.celery, task.request.retries or 0
-        if retries >= settings.retries:
+        if retries >= settings.retries or task.request.is_eager:
             return None
         return float(min(_LONGEST_COUNTDOWN, settings.retry_backoff * 2**retries) * (0.5 + random.random() / 2))
 
