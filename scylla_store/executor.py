@@ -70,11 +70,13 @@ class InProcessExecutor:
                 self._thread.start()
 
     def send(self, refs: Sequence[Ref], task_id: str) -> None:
-        """Queues the refs; BrokerUnavailable when the queue is full or closed (the outbox keeps them)."""
+        """Queues the refs; BrokerUnavailable when the queue is full (the outbox keeps them)."""
         self.start()
         with self._changed:
-            if self._closed or len(self._tasks) >= MOST_TASKS:
-                raise BrokerUnavailable("The in-process queue is full or closed; the outbox keeps the task's documents")
+            if self._closed:
+                return  # like what close() found in the queue: the next start takes them from the outbox
+            if len(self._tasks) >= MOST_TASKS:
+                raise BrokerUnavailable("The in-process queue is full; the outbox keeps the task's documents")
             self._tasks.append(refs)
             self._changed.notify()
 

@@ -90,7 +90,7 @@ def test_the_commands_exist(service: str) -> None:
     program, name, *arguments = command(service)
 
     assert program == "scylla-store"
-    with main.commands[name].make_context(name, arguments) as context:
+    with main.commands[name].make_context(name, list(arguments)) as context:
         assert context.params.get("arguments", ()) == tuple(arguments)
 
 

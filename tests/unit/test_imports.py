@@ -27,6 +27,7 @@ PURE = {
         "errors",
         "failures",
         "values",
+        "paths",
         "texts",
         "chunking",
         "points",
@@ -35,9 +36,7 @@ PURE = {
         "dispatch",
     )
 }
-CONTRACTS = {f"scylla_store.{concept}.base" for concept in ("database", "index", "embedders")} | {
-    "scylla_store.settings.options"
-}
+CONTRACTS = {f"scylla_store.{concept}.base" for concept in ("database", "index", "embedders")}
 SHELLS = ("scylla_store.contrib", "scylla_store.cli", "scylla_store.testing")
 HEAVY = (
     "cassandra",
@@ -86,24 +85,21 @@ def layer(module: str) -> str:
     return concept if concept in ("database", "index", "embedders", "settings") else "core"
 
 
+LOWEST = {"contract", "pure", "settings"}
 BELOW = {
-    "contract": {"contract", "pure"},
-    "pure": {"contract", "pure"},
-    "database": {"contract", "pure", "database"},
-    "index": {"contract", "pure", "index"},
-    "embedders": {"contract", "pure", "embedders"},
-    "settings": {"contract", "pure", "settings"},
-    "core": {"contract", "pure", "wiring", "core"},
-    "wiring": {"contract", "pure", "core"},
-    "shell": {"contract", "pure", "database", "index", "embedders", "settings", "core", "wiring", "shell"},
-    "tasks": {"shell", "settings", "core", "tasks"},
+    "contract": LOWEST,
+    "pure": LOWEST,
+    "settings": LOWEST,
+    "database": LOWEST | {"database"},
+    "index": LOWEST | {"index"},
+    "embedders": LOWEST | {"embedders"},
+    "core": LOWEST | {"core", "wiring"},
+    "wiring": LOWEST | {"core"},
+    "shell": LOWEST | {"database", "index", "embedders", "core", "wiring", "shell"},
+    "tasks": LOWEST | {"core", "shell", "tasks"},
 }
-VARIANTS = {"database", "index", "embedders", "settings", "shell"}
-MAY_CHOOSE_A_VARIANT = {
-    # Inside functions: the variant is loaded when it is chosen.
-    "scylla_store.wiring": {"database", "index", "embedders", "shell"},
-    "scylla_store.store": {"settings"},
-}
+# The variants that it may choose, inside functions: each is loaded when it is chosen.
+CHOOSES = {"scylla_store.wiring": {"database", "index", "embedders", "shell"}}
 
 
 def is_allowed(one: Import) -> bool:
@@ -111,7 +107,7 @@ def is_allowed(one: Import) -> bool:
     target = layer(one.imported)
     if target in BELOW[layer(one.importer)]:
         return True
-    return (one.in_function or one.for_types) and target in MAY_CHOOSE_A_VARIANT.get(one.importer, set())
+    return (one.in_function or one.for_types) and target in CHOOSES.get(one.importer, set())
 
 
 def modules() -> dict[str, Path]:

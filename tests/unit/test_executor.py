@@ -1,0 +1,37 @@
+"""The thread that indexes in embedded mode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scylla_store.drain import Scope
+from scylla_store.executor import InProcessExecutor
+from scylla_store.intents import Ref
+
+
+class Idle:
+    """An engine with nothing to do."""
+
+    def open(self) -> None:
+        """There is no index."""
+
+    def work(self, refs: Sequence[Ref]) -> None:
+        raise AssertionError("no task was expected")
+
+    def catch_up(self, scope: Scope) -> None:
+        """The outbox is empty."""
+
+    def data_version(self) -> int:
+        return 0
+
+
+def test_what_comes_after_close_is_left_to_the_outbox_without_a_word() -> None:
+    # Given a closed executor, whose drain may be in the middle of a run
+    executor = InProcessExecutor(Idle)
+    executor.close()
+
+    # When it is sent a task
+    executor.send([], "task")
+
+    # Then it neither fails nor keeps it
+    assert executor.backlog() == 0
