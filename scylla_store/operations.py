@@ -9,7 +9,7 @@ from typing import Literal
 
 from scylla_store.clock import SECOND
 from scylla_store.drain import load_summary
-from scylla_store.errors import StoreError
+from scylla_store.errors import EmbedderUnavailable, StoreError
 from scylla_store.wiring import Parts
 
 _EXACT = 10_000_000
@@ -116,7 +116,13 @@ class Operations:
         return None if probe is None else probe()
 
     def _embedder(self) -> str | None:
-        self._parts.embedder.embed(["health"])
+        embedder = self._parts.embedder
+        try:
+            embedder.embed(["health"])
+        except StoreError:
+            raise
+        except Exception as exc:  # an embedder may be anybody's, and raise anything
+            raise EmbedderUnavailable(f"The embedder {embedder.name} failed: {type(exc).__name__}: {exc}") from exc
         return None
 
 
