@@ -45,7 +45,9 @@ def lay_out(folder: Path, chosen: Sequence[Block]) -> None:
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """That of a user: no settings of ours but `more`."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("SCYLLA_STORE", "DJANGO", "CELERY"))}
+    ours = {
+        name: value for name, value in os.environ.items() if not name.startswith(("SCYLLA_STORE", "DJANGO", "CELERY"))
+    }
     return {**ours, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(more or {})}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,7 +54,7 @@ def test_the_eager_test_of_the_page_passes_with_django(django_project: Path) -> 
 
 
 @pytest.fixture
-def settings(redis_server: str, qdrant: str, tmp_path: Path) -> Iterator[dict[str, str]]:
+def settings(redis_server: str, qdrant: str, tmp_path: Path) -> dict[str, str]:
     """A real broker and a real index, empty; the database is SQLite, which several processes of a machine can share."""
     name = f"howto_{uuid.uuid4().hex[:8]}"
     options = {
@@ -70,7 +69,7 @@ def settings(redis_server: str, qdrant: str, tmp_path: Path) -> Iterator[dict[st
     }
     with ScyllaStore.from_settings(**options) as store:
         store.setup()
-    yield as_environment(options)
+    return as_environment(options)
 
 
 def test_workers_and_beat_of_an_app_of_ones_own_index_what_is_put(project: Path, settings: dict[str, str]) -> None:
@@ -91,7 +90,9 @@ def test_workers_and_beat_of_an_app_of_ones_own_index_what_is_put(project: Path,
         assert poll(lambda: "shouted" in run(project, "-c", _LOOK, settings=settings), PATIENCE), printed()
         health = run(project, "-m", "scylla_store.cli", "health", settings=settings)
         assert "no worker answered" not in health
-        assert poll(lambda: "never" not in run(project, "-m", "scylla_store.cli", "status", settings=settings), PATIENCE)
+        assert poll(
+            lambda: "never" not in run(project, "-m", "scylla_store.cli", "status", settings=settings), PATIENCE
+        )
 
 
 _WORKER = ("-m", "celery", "-A", "shop", "worker", "--concurrency", "1", "--without-gossip", "--loglevel", "info")

@@ -48,7 +48,9 @@ def test_with_the_test_settings_a_put_that_waits_is_indexed_by_the_real_thread(p
     assert not (project / "documents").exists()
 
 
-def test_under_the_debug_reloader_the_serving_process_has_the_index_and_the_next_one_takes_it_over(project: Path) -> None:
+def test_under_the_debug_reloader_the_serving_process_has_the_index_and_the_next_one_takes_it_over(
+    project: Path,
+) -> None:
     # Given the development server: one process that watches, one that serves
     site = f"http://127.0.0.1:{free_port()}"
     search = f"{site}/search?q=boiling+water"
@@ -61,7 +63,9 @@ def test_under_the_debug_reloader_the_serving_process_has_the_index_and_the_next
         run(project, "manage.py", "shell", "-c", _PUT)
         assert poll(lambda: sorted(keys(search)) == ["coffee", "tea"], PATIENCE), printed()
         refused = run(project, "manage.py", "shell", "-c", _SEARCH, fails=True)
-        assert re.search(r"EmbeddedIndexBusy: Another process \(\d+\) owns the embedded index in .*/index: search there", refused)
+        assert re.search(
+            r"EmbeddedIndexBusy: Another process \(\d+\) owns the embedded index in .*/index: search there", refused
+        )
         # When the code changes, Then the next process takes the index over
         _change(project / "shop" / "views.py", after="Watching for file changes")
         assert poll(lambda: printed().count("Starting development server") == 2, PATIENCE), printed()
@@ -74,7 +78,9 @@ _PUT = _IMPORT + "store.put(('notes',), 'coffee', {'text': 'boiling water too'})
 _SEARCH = _IMPORT + "store.search(('notes',), 'boiling water')"
 
 
-def test_a_store_that_is_used_while_the_project_is_loaded_makes_the_watching_process_keep_the_index(project: Path) -> None:
+def test_a_store_that_is_used_while_the_project_is_loaded_makes_the_watching_process_keep_the_index(
+    project: Path,
+) -> None:
     # Given a project that does what the page warns of
     (project / "shop" / "apps.py").write_text(_EAGER_APP)
     with (project / "shop" / "settings.py").open("a") as stream:

@@ -37,7 +37,9 @@ def _plugin() -> list[str]:
     return [] if installed else ["-p", "scylla_store.testing.plugin"]
 
 
-def test_under_the_debug_reloader_the_serving_process_has_the_index_and_the_next_one_takes_it_over(project: Path) -> None:
+def test_under_the_debug_reloader_the_serving_process_has_the_index_and_the_next_one_takes_it_over(
+    project: Path,
+) -> None:
     # Given the development server: one process that watches, one that serves
     port = free_port()
     site = f"http://127.0.0.1:{port}"
@@ -50,7 +52,9 @@ def test_under_the_debug_reloader_the_serving_process_has_the_index_and_the_next
         assert poll(lambda: keys(search) == ["tea"], PATIENCE), printed()
         # When another process searches, Then it is told who can
         refused = run(project, "-c", _SEARCH, fails=True)
-        assert re.search(r"EmbeddedIndexBusy: Another process \(\d+\) owns the embedded index in .*/index: search there", refused)
+        assert re.search(
+            r"EmbeddedIndexBusy: Another process \(\d+\) owns the embedded index in .*/index: search there", refused
+        )
         # When the code changes, Then the next process takes the index over
         _change(project / "notes" / "views.py")
         assert poll(lambda: "Detected change" in printed(), PATIENCE), printed()
