@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from scylla_store.errors import ValidationError
+from scylla_store.paths import parse
 
 Values = Mapping[str, Any]
 
@@ -95,8 +98,17 @@ def broken_rules(values: Values) -> Iterator[str]:
             chosen = [values[name] for name in rule.names]
             if not rule.holds(*chosen):
                 yield rule.message.format(*chosen)
+    yield from _broken_paths(values.get("index.fields", ()))
     for section in ("database.tls", "index.tls", "celery.tls"):
         yield from _broken_tls(section, values)
+
+
+def _broken_paths(paths: Iterable[str]) -> Iterator[str]:
+    for path in paths:
+        try:
+            parse(path)
+        except ValidationError as exc:
+            yield f"index.fields: {exc}"
 
 
 def _broken_tls(section: str, values: Values) -> Iterator[str]:

@@ -42,7 +42,7 @@ def test_a_name_that_is_near_to_one_of_ours_is_refused_with_it(
 def test_a_name_that_is_built_like_ours_is_refused_even_if_none_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCYLLA_STORE_WEATHER__COLOUR", "grey")
 
-    with pytest.raises(ConfigurationError, match="SCYLLA_STORE_WEATHER__COLOUR is no option$"):
+    with pytest.raises(ConfigurationError, match=r"SCYLLA_STORE_WEATHER__COLOUR is no option$"):
         load()
 
 

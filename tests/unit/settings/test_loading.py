@@ -119,7 +119,10 @@ def test_the_dynaconf_of_the_application_has_no_say_and_is_left_alone(
     assert of_application.as_dict() == before
 
 
-def test_several_stores_with_different_settings_live_in_one_process() -> None:
+def test_several_stores_with_different_settings_live_in_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     names = [f"keyspace_{number}" for number in range(20)]
 
     with ThreadPoolExecutor(4) as threads:
