@@ -16,8 +16,8 @@ LONGEST_TOKEN = 32
 
 # Scripts written without spaces: one character, one token. Kana, ideographs, Hangul syllables are words of few characters.
 _UNSPACED = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_ENDS = frozenset(".!?…")
-_WIDE_ENDS = frozenset("\u3002\uff01\uff1f")  # full-width full stop, exclamation and question marks
+_ENDS = frozenset(".!?…\u3002\uff01\uff1f")
+_WIDE_ENDS = frozenset("\u3002\uff01\uff1f")  # full-width stop, exclamation and question mark: no white space follows
 _CLOSERS = frozenset("\"'\u201d\u2019»)]")
 _MOST_CLOSERS = 4
 
@@ -30,30 +30,28 @@ class _Tokens:
     starts: list[int]
     ends: list[int]
 
-    def is_sentence_border(self, token: int) -> bool:
-        """Whether a sentence or a paragraph starts at this token."""
-        gap = self.text[self.ends[token - 1] : self.starts[token]]
-        last = self.ends[token - 1] - 1
-        if self.text[last] in _WIDE_ENDS or gap.count("\n") > 1:
-            return True
-        least = max(0, last - _MOST_CLOSERS)
-        while last > least and self.text[last] in _CLOSERS:
-            last -= 1
-        return bool(gap) and self.text[last] in _ENDS
-
-    def is_word_border(self, token: int) -> bool:
-        """Whether white space stands before this token."""
-        return self.starts[token] > self.ends[token - 1]
-
     def best_border(self, tokens: range) -> int:
-        """The first sentence border of these tokens, else the first word border, else the first token."""
+        """The first of these tokens that starts a sentence, else the first after white space, else the first."""
         word = None
         for token in tokens:
-            if self.is_sentence_border(token):
+            before, start = self.ends[token - 1], self.starts[token]
+            if before == start:
+                if self.text[before - 1] in _WIDE_ENDS:
+                    return token
+            elif self._is_sentence_end(before, start):
                 return token
-            if word is None and self.is_word_border(token):
+            elif word is None:
                 word = token
         return tokens[0] if word is None else word
+
+    def _is_sentence_end(self, before: int, start: int) -> bool:
+        """Whether a sentence or paragraph ends before the white space from `before` to `start`."""
+        if self.text.count("\n", before, start) > 1:
+            return True
+        last, least = before - 1, max(0, before - 1 - _MOST_CLOSERS)
+        while last > least and self.text[last] in _CLOSERS:
+            last -= 1
+        return self.text[last] in _ENDS
 
 
 def chunk(text: str, *, unit: str, size: int, overlap: int) -> list[tuple[int, int]]:

@@ -30,9 +30,8 @@ def texts_of(value: dict[str, Any], spec: IndexSpec, fields: Sequence[str] = ())
     """
     if spec is False:
         return []
-    paths = tuple(fields) if spec is None else spec
     found: dict[str, Text] = {}
-    for path in paths or (WHOLE,):
+    for path in (tuple(fields) or (WHOLE,)) if spec is None else spec:
         for text in _texts_at(value, path):
             found.setdefault(text.path, text)
     return list(found.values())
@@ -45,14 +44,15 @@ def text_at(value: dict[str, Any], path: str) -> str | None:
 
 def _texts_at(value: dict[str, Any], path: str) -> Iterator[Text]:
     if path == WHOLE:
-        leaves = [(("",), "\n".join(_strings(value)))]
-        yield from (Text(WHOLE, text) for _, text in leaves if text)
+        joined = "\n".join(_strings(value))
+        if joined:
+            yield Text(WHOLE, joined)
         return
     for steps, node in _matches(value, parse(path)):
-        elements = enumerate(node) if isinstance(node, list) else ()
-        for found, text in [(steps, node), *(((*steps, position), element) for position, element in elements)]:
-            if isinstance(text, str) and text.strip():
-                yield Text(render(found), text)
+        leaves = [((*steps, at), leaf) for at, leaf in enumerate(node)] if isinstance(node, list) else [(steps, node)]
+        for found, leaf in leaves:
+            if isinstance(leaf, str) and leaf.strip():
+                yield Text(render(found), leaf)
 
 
 def _matches(value: Any, steps: tuple[Step, ...]) -> list[tuple[tuple[Step, ...], Any]]:

@@ -6,7 +6,8 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 from scylla_store.clock import SECOND
@@ -24,6 +25,7 @@ MAX_PATH_BYTES = 512
 _LAST_MOMENT = 253_402_300_799_999_999
 """9999-12-31T23:59:59.999999Z in microseconds: the last moment that a datetime can tell."""
 
+_UNLIMITED = sys.maxsize
 _LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
 _PLAIN_NAME = re.compile(r"\w[\w-]{0,63}\Z")
 _LONGEST_PATH = 200
@@ -51,19 +53,18 @@ def encode_value(
     """
     if not isinstance(value, dict):
         raise ValidationError(f"{argument} must be a dictionary (a JSON object), not {type(value).__name__}")
-    converted = _Converted(encoder)
-    check = _Check(converted, max_depth, argument)
+    converted = None if encoder is None else _Converted(encoder)
     try:
-        text = _json(converted).encode(value)
+        text = (_PLAIN if converted is None else _json(converted)).encode(value)
         body = text.encode()
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError) as exc:
         # The C encoder says what is wrong but not where; a walk in Python finds it.
-        check.run(value)
-        raise
+        _Check(converted, max_depth, argument).run(value)
+        raise ValidationError(f"{argument} cannot be turned into JSON: {type(exc).__name__}") from exc
     if len(body) > max_bytes:
         raise ValidationError(f"{argument} has {len(body)} bytes in JSON; at most {max_bytes} are allowed")
-    if converted.results or not _is_plain(value, max_depth) or _may_hold_long_numbers(text):
-        check.run(value)
+    if (converted is not None and converted.results) or not _is_plain(value, max_depth) or _may_hold_long_numbers(text):
+        _Check(converted, max_depth, argument).run(value)
     return body
 
 
@@ -86,7 +87,8 @@ def checked_ttl(ttl: object, now: int, *, argument: str = "ttl") -> int | None:
     if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):
         raise ValidationError(f"{argument} must be a number of seconds or None, not {type(ttl).__name__}")
     if not ttl > 0:
-        raise ValidationError(f"{argument} must be a number of seconds greater than 0, not {ttl}")
+        kind = "NaN" if ttl != ttl else "negative" if ttl else "0"
+        raise ValidationError(f"{argument} must be a number of seconds greater than 0; it is {kind}")
     if ttl > (_LAST_MOMENT - now) / SECOND:
         raise ValidationError(f"{argument} ends after the year 9999; None means: never")
     return min(now + max(1, round(ttl * SECOND)), _LAST_MOMENT)
@@ -126,58 +128,75 @@ class _Unencodable(TypeError):
 class _Converted:
     """What the encoder made of the values that JSON cannot hold; each is asked for once."""
 
-    def __init__(self, encoder: Encoder | None) -> None:
-        self.encoder = encoder
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
         self.results: dict[int, tuple[Any, Any]] = {}
-        self.failure: tuple[int, Exception] | None = None
 
     def __call__(self, value: Any) -> Any:
-        if self.encoder is None:
-            raise _Unencodable
         if id(value) not in self.results:
             try:
-                result = self.encoder(value)
+                result = self._encoder(value)
             except Exception as exc:
-                self.failure = (id(value), exc)
                 raise _Unencodable from exc
             # The value is kept, or another one could get its id.
             self.results[id(value)] = (value, result)
         return self.results[id(value)][1]
 
 
+def _refuse(value: Any) -> Any:
+    raise _Unencodable
+
+
 def _json(default: Encoder) -> json.JSONEncoder:
     return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default)
 
 
+_PLAIN = _json(_refuse)
+_LEAVES = frozenset((str, int, float, bool, type(None)))
+_NODES = frozenset((dict, list, tuple))
+
+
 def _is_plain(value: dict[Any, Any], max_depth: int) -> bool:
-    """Whether all keys are strings and the nesting is within the bound: what the C encoder does not tell. Level by level."""
-    level: Iterable[Any] = (value,)
+    """Whether the value is made of plain types, with strings as keys, and nested within the bound.
+
+    That is what the C encoder does not tell. Goes level by level, so that the loops over children run in C.
+    """
+    if type(value) is not dict:
+        return False
+    level: list[Any] = [value]
     for _ in range(max_depth):
-        below: list[Any] = []
-        for node in level:
-            values = node
-            if isinstance(node, dict):
-                try:
-                    "".join(node)
-                except TypeError:
-                    return False
-                values = node.values()
-            below += [child for child in values if isinstance(child, (dict, list, tuple))]
-        if not below:
+        dicts = [node for node in level if type(node) is dict]
+        try:
+            "".join(chain.from_iterable(dicts))
+        except TypeError:
+            return False
+        children = list(chain.from_iterable(map(dict.values, dicts)))
+        if len(dicts) < len(level):
+            children += chain.from_iterable(node for node in level if type(node) is not dict)
+        kinds = set(map(type, children)) - _LEAVES
+        if not kinds:
             return True
-        level = below
+        if not kinds <= _NODES:
+            return False
+        level = [child for child in children if type(child) in _NODES]
     return False
+
+
+def _digits() -> int:
+    """Digits of the longest integer that this interpreter writes; Python before 3.10.7 has no limit."""
+    limit: int = getattr(sys, "get_int_max_str_digits", int)()
+    return limit or _UNLIMITED
 
 
 def _may_hold_long_numbers(text: str) -> bool:
     """Whether this interpreter wrote integers that another one may refuse to read."""
-    return not 0 < sys.get_int_max_str_digits() <= MAX_DIGITS and _LONG_NUMBER.search(text) is not None
+    return _digits() > MAX_DIGITS and _LONG_NUMBER.search(text) is not None
 
 
 class _Check:
     """Finds what is wrong in a document, and where. In Python, so only for what is, or may be, wrong."""
 
-    def __init__(self, converted: _Converted, max_depth: int, argument: str) -> None:
+    def __init__(self, converted: _Converted | None, max_depth: int, argument: str) -> None:
         self._converted = converted
         self._max_depth = max_depth
         self._path = [argument]
@@ -224,21 +243,18 @@ class _Check:
         for _ in range(self._max_depth):
             if value is None or isinstance(value, (str, int, float, dict, list, tuple)):
                 return value
-            self._check_known(value)
-            value = self._converted(value)
+            value = self._made_of(value)
         self._refuse("is turned by `encoder` into values that JSON cannot hold, again and again")
 
-    def _check_known(self, value: object) -> None:
-        kind = type(value).__name__
-        if self._converted.encoder is None:
-            self._refuse(
-                f"is a {kind}, which JSON cannot hold; the setting `encoder` names a function that converts it"
-            )
-        try:
-            self._converted(value)
-        except _Unencodable as exc:
-            reason = type(exc.__cause__).__name__
-            self._refuse(f"is a {kind}, which JSON cannot hold and `encoder` did not convert: it raised {reason}")
+    def _made_of(self, value: object) -> Any:
+        rule = f"is a {type(value).__name__}, which JSON cannot hold"
+        if self._converted is None:
+            self._refuse(f"{rule}; the setting `encoder` names a function that converts it")
+        else:
+            try:
+                return self._converted(value)
+            except _Unencodable as exc:
+                self._refuse(f"{rule} and `encoder` did not convert: it raised {type(exc.__cause__).__name__}")
 
     def _check_leaf(self, value: object) -> None:
         if isinstance(value, str):
@@ -247,10 +263,8 @@ class _Check:
         elif isinstance(value, float):
             if not math.isfinite(value):
                 self._refuse(f"is {float(value)}, which JSON cannot hold")
-        elif isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
-            self._refuse(
-                f"is an integer of more than {MAX_DIGITS} digits, which Python does not read back; store a string"
-            )
+        elif isinstance(value, int) and abs(value) >= 10 ** (digits := min(MAX_DIGITS, _digits())):
+            self._refuse(f"is an integer of more than {digits} digits, which Python does not read back; store a string")
 
     def _refuse(self, rule: str) -> Any:
         path = "".join(self._path)

@@ -40,7 +40,7 @@ class GuardedEmbedder:
         self._embedder: Any = as_embedder(embedder)
         self._function: Any = getattr(self._embedder, "embed", self._embedder)
         self._settings = settings
-        self._dimensions: int | None = getattr(self._embedder, "dimensions", None)
+        self._dimensions: int | None = None
         self._gates: dict[int, _Gate] = {}
         self._closed = False
         self.name = _name(self._embedder)
@@ -51,7 +51,8 @@ class GuardedEmbedder:
     def dimensions(self) -> int:
         """Size of the vectors. Of an embedder that does not say, the size of the first one that it makes."""
         if self._dimensions is None:
-            self._dimensions = len(self._call(["dimensions"])[0])
+            known = getattr(self._embedder, "dimensions", None)
+            self._dimensions = self._probe() if known is None else known
         return self._dimensions
 
     def embed(self, texts: list[str]) -> list[list[float]]:
@@ -82,6 +83,12 @@ class GuardedEmbedder:
             total += size
         if batch:
             yield batch
+
+    def _probe(self) -> int:
+        vectors = self._call(["dimensions"])
+        if len(vectors) != 1 or not vectors[0]:
+            raise BadVector(f"The embedder {self.name} returned no vector for a text")
+        return len(vectors[0])
 
     @property
     def _gate(self) -> _Gate:
@@ -204,7 +211,8 @@ class _Gate:
             call.is_abandoned = True
             self._abandoned += 1
             self._changed.notify_all()
-        log.warning("A call of the embedder %s did not end in time; it is abandoned in its thread.", self._name)
+        reason = "the store was closed" if self._closed else f"it did not end within {self._timeout:g} s"
+        log.warning("A call of the embedder %s is abandoned in its thread: %s.", self._name, reason)
 
     def _unavailable(self) -> Exception:
         if self._closed:
@@ -228,7 +236,8 @@ def _name(embedder: Any) -> str:
 
 
 def _limit(embedder: Any, name: str, setting: int) -> int:
-    return min(setting, getattr(embedder, name, setting))
+    """The smaller of the setting and what the embedder says of itself, if anything."""
+    return max(1, min(setting, getattr(embedder, name, setting)))
 
 
 def _floats(vector: Any) -> list[float]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Union
 
 from scylla_store.embedders.base import Embedder, EmbedFunction
-from scylla_store.errors import ConfigurationError
+from scylla_store.errors import ConfigurationError, StoreError
 from scylla_store.settings.options import EmbedderSettings
 
 Given = Union[Embedder, EmbedFunction, Callable[[], Any]]
@@ -36,17 +36,19 @@ def as_embedder(given: Given, option: str = "embedder") -> Embedder | EmbedFunct
         ConfigurationError: it is none of these; `option` says where it came from.
     """
     made: Any = given
-    if callable(made) and (isinstance(made, type) or not hasattr(made, "embed")) and _needs_no_argument(made):
+    if _is_factory(made):
         try:
             made = made()
+        except StoreError:
+            raise
         except Exception as exc:
             raise ConfigurationError(f"{option} cannot be made: {type(exc).__name__}") from exc
-    if callable(getattr(made, "embed", None)) or (callable(made) and not isinstance(made, type)):
+    if not isinstance(made, type) and callable(getattr(made, "embed", made)):
         embedder: Embedder | EmbedFunction = made
         return embedder
     raise ConfigurationError(
-        f"{option} must be an embedder, a class or a factory of one, or a function from a list of texts to vectors, "
-        f"not {type(made).__name__}"
+        f"{option} must be an embedder, a class or factory of one that needs no argument, or a function from a list of "
+        f"texts to vectors, not {made.__name__ if isinstance(made, type) else type(made).__name__}"
     )
 
 
@@ -63,9 +65,14 @@ def _attribute(path: str, option: str) -> Any:
     return found
 
 
-def _needs_no_argument(given: Callable[..., Any]) -> bool:
+def _is_factory(given: Any) -> bool:
+    """Whether it is to be called without arguments. What takes any arguments (`*args`) takes texts."""
+    if not callable(given) or (hasattr(given, "embed") and not isinstance(given, type)):
+        return False
     try:
-        inspect.signature(given).bind()
+        signature = inspect.signature(given)
+        signature.bind()
     except (TypeError, ValueError):
         return False
-    return True
+    kinds = {parameter.kind for parameter in signature.parameters.values()}
+    return isinstance(given, type) or inspect.Parameter.VAR_POSITIONAL not in kinds

@@ -56,7 +56,9 @@ def _pooled(model: Any, texts: list[str]) -> Any:
 
     vectors = numpy.zeros((len(texts), WordLlamaEmbedder.dimensions), numpy.float32)
     most = len(model.embedding) - 1
-    for vector, encoded in zip(vectors, model.tokenizer.encode_batch(texts, add_special_tokens=False), strict=True):
+    # The fast one keeps no offsets; tokenizers before 0.20.4 do not have it.
+    encode = getattr(model.tokenizer, "encode_batch_fast", model.tokenizer.encode_batch)
+    for vector, encoded in zip(vectors, encode(texts, add_special_tokens=False), strict=True):
         ids = numpy.minimum(numpy.array(encoded.ids, numpy.int64), most)
         for start in range(0, len(ids), _TOKENS_AT_ONCE):
             vector += model.embedding[ids[start : start + _TOKENS_AT_ONCE]].sum(axis=0)
