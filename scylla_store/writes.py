@@ -112,10 +112,9 @@ class Writer:
             if len(changes) == 1:
                 raise
             return {change.id: exc for change in changes}
-        stored = [pair for pair, error in zip(prepared, errors, strict=True) if error is None]
         if self._clock.now() - started > self._patience:
-            self._file_again([mutation for mutation, _ in stored])
-        self._publish(stored)
+            errors = self._file_again([mutation for mutation, _ in prepared], errors)
+        self._publish([pair for pair, error in zip(prepared, errors, strict=True) if error is None])
         return {
             mutation.id: receipt if error is None else error
             for (mutation, receipt), error in zip(prepared, errors, strict=True)
@@ -174,15 +173,22 @@ class Writer:
         due = past_for_all(head.expires_at, self._skew)
         return write, new_intent(item, head.write_id, version, Kind.EXPIRY, now=version, due=due, shard=shard)
 
-    def _file_again(self, mutations: Sequence[Mutation]) -> None:
-        """Writes that took too long: a worker may have acknowledged their intents before the rows were there."""
+    def _file_again(
+        self, mutations: Sequence[Mutation], errors: Sequence[StoreError | None]
+    ) -> list[StoreError | None]:
+        """Writes that took too long: a worker may have acknowledged their intents before the rows were there.
+
+        So may rows of writes whose answer was lost. A write that cannot be filed again has failed.
+        """
         now = self._clock.now()
-        self._database.outbox.file(
-            [
-                new_intent(intent.item, intent.write_id, intent.version, Kind.AGAIN, now=now, due=now)
-                for intent in (mutation.intents[0] for mutation in mutations)
-            ]
-        )
+        firsts = [mutation.intents[0] for mutation in mutations]
+        try:
+            self._database.outbox.file(
+                [new_intent(one.item, one.write_id, one.version, Kind.AGAIN, now=now, due=now) for one in firsts]
+            )
+        except StoreError as exc:
+            return [error or exc for error in errors]
+        return list(errors)
 
     def _publish(self, stored: Sequence[tuple[Mutation, Receipt]]) -> None:
         task_ids = self._publisher.collect([Ref(mutation.intents[0]) for mutation, _ in stored])

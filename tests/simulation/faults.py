@@ -4,48 +4,129 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from scylla_store.clock import Clock
 from scylla_store.database.base import Mutation
-from scylla_store.errors import DatabaseUnavailable, IndexUnavailable, OutcomeUnknown, StoreError
+from scylla_store.database.memory import MemoryDatabase
+from scylla_store.database.slots import Page, SlottedOutbox
+from scylla_store.embedders import HashingEmbedder
+from scylla_store.errors import DatabaseUnavailable, EmbedderUnavailable, IndexUnavailable, OutcomeUnknown, StoreError
+from scylla_store.index.base import Vector
+from scylla_store.intents import Intent, IntentKey
 from tests.simulation.scheduler import Scheduler
 
-_WRITES = {"file", "update", "ack", "refresh", "register", "bury", "exhume", "set_state", "lease", "release", "upsert", "delete"}
+POISON = "poison"
+"""Texts with this word can never be embedded."""
+
+_WRITES = {"write", "update", "remove", "refresh", "register", "bury", "exhume", "upsert", "delete", "commit"}
+
+
+@dataclass
+class Faults:
+    """What goes wrong, and how often.
+
+    Attributes:
+        rate: how often a request fails, before it happens or after.
+        late: an index request may take effect after its sender gave up.
+        file_too: filing again may fail; then a worker that gives up is as one that died.
+        calm: nothing goes wrong any more.
+        halves: second halves of logged batches that are on their way: the batch log brings them.
+        late_requests: index requests that will take effect.
+    """
+
+    scheduler: Scheduler
+    rate: float = 0.0
+    late: bool = False
+    file_too: bool = False
+    split: float = 0.3
+    calm: bool = False
+    halves: list[Callable[[], Any]] = field(default_factory=list)
+    late_requests: list[tuple[str, Callable[[], Any]]] = field(default_factory=list)
+
+    def request(self, what: str, action: Callable[[], Any]) -> Any:
+        """Lets others run, then does the action, or fails."""
+        self.scheduler.step(what)
+        name = what.partition(".")[2]
+        if self.calm or not self.scheduler.chance(self.rate) or (name == "write" and not self.file_too):
+            return action()
+        is_write, is_index = name in _WRITES, what.startswith("index")
+        kinds = ("before", "lost", "late") if is_write and is_index and self.late else ("before", "lost")
+        kind = self.scheduler.random.choice(kinds)
+        self.scheduler.note(f"  {what} fails: {kind}")
+        if kind == "late":
+            self.late_requests.append((what, action))
+        if kind == "lost":
+            action()
+        if is_index:
+            raise IndexUnavailable(f"simulated: {kind}")
+        raise (OutcomeUnknown if is_write and kind == "lost" else DatabaseUnavailable)(f"simulated: {kind}")
+
+    def flush(self) -> None:
+        """The batch log: what was begun is done."""
+        while self.halves:
+            self.halves.pop(0)()
+
+    def happen_late(self) -> None:
+        """One of the requests whose sender gave up takes effect."""
+        what, action = self.late_requests.pop(self.scheduler.random.randrange(len(self.late_requests)))
+        self.scheduler.note(f"  {what} takes effect late")
+        action()
 
 
 class Faulty:
-    """Passes every call on after a step; by chance it fails before, or loses its answer after, or takes effect late."""
+    """Passes every call on as a request."""
 
-    def __init__(self, target: Any, name: str, scheduler: Scheduler, faults: Faults) -> None:
+    _free = frozenset({"connect", "close", "setup", "clock", "server_clock"})
+
+    def __init__(self, target: Any, name: str, faults: Faults) -> None:
         self._target = target
         self._name = name
-        self._scheduler = scheduler
         self._faults = faults
 
     def __getattr__(self, attribute: str) -> Any:
         found = getattr(self._target, attribute)
-        if attribute == "outbox":
-            return Faulty(found, "outbox", self._scheduler, self._faults)
-        if attribute == "writing":
-            return self._writing
-        if not callable(found) or attribute in {"connect", "close", "setup", "clock"}:
+        if attribute in self._free:
             return found
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            return self._faults.request(f"{self._name}.{attribute}", lambda: found(*args, **kwargs), attribute in _WRITES)
+            return self._faults.request(f"{self._name}.{attribute}", lambda: found(*args, **kwargs))
 
         return call
 
+
+class FaultyTables(Faulty):
+    """Slot tables. Reading a partition without rows is no step, and small values are none either."""
+
+    _free = frozenset({"state", "set_state", "partitions", "watermark", "stragglers", "stragglers_of"})
+
+    def page(self, slot: int, shard: int, *, after: IntentKey | None, limit: int) -> Page:
+        page: Page = self._target.page(slot, shard, after=after, limit=limit)
+        if not page.entries and not page.halves:
+            return page
+        read: Page = self._faults.request(
+            "outbox.page", lambda: self._target.page(slot, shard, after=after, limit=limit)
+        )
+        return read
+
+
+class FaultyDatabase(Faulty):
+    """The database as one process sees it: with an outbox that goes by its clock."""
+
+    def __init__(self, target: MemoryDatabase, faults: Faults, clock: Clock) -> None:
+        super().__init__(target, "database", faults)
+        self.outbox = SlottedOutbox(FaultyTables(target.tables, "outbox", faults), clock=clock)  # type: ignore[arg-type]
+
     @contextmanager
-    def _writing(self, ids: Sequence[Any]) -> Iterator[_Writing]:
+    def writing(self, ids: Sequence[Any]) -> Iterator[_Writing]:
+        self._faults.request("database.heads", lambda: None)
         with self._target.writing(ids) as writing:
-            self._faults.request("database.heads", lambda: None, False)
             yield _Writing(writing, self._target, self._faults)
 
 
 class _Writing:
-    def __init__(self, writing: Any, database: Any, faults: Faults) -> None:
+    def __init__(self, writing: Any, database: MemoryDatabase, faults: Faults) -> None:
         self._writing = writing
         self._database = database
         self._faults = faults
@@ -55,40 +136,55 @@ class _Writing:
         return int(self._writing.floor(item))
 
     def commit(self, mutations: Sequence[Mutation]) -> list[StoreError | None]:
-        if self._faults.intent_first():
-            intents = [intent for mutation in mutations for intent in mutation.intents]
-            self._faults.request("outbox.file first", lambda: self._database.outbox.file(intents), True)
-            mutations = [replace(mutation, intents=()) for mutation in mutations]
-        result: list[StoreError | None] = self._faults.request(
-            "database.commit", lambda: self._writing.commit(mutations), True
+        """One step, or two: above the batch limit intents come first; a logged batch may appear by halves."""
+        intents = [intent for mutation in mutations for intent in mutation.intents]
+        bare = [replace(mutation, intents=()) for mutation in mutations]
+        if not intents or self._faults.calm or not self._faults.scheduler.chance(self._faults.split):
+            return self._commit(mutations)
+        if self._faults.scheduler.chance(0.5):
+            self._faults.request("database.commit intents first", lambda: self._database.tables.write(intents))
+            return self._commit(bare)
+        return self._split(bare, intents)
+
+    def _commit(self, mutations: Sequence[Mutation]) -> list[StoreError | None]:
+        errors: list[StoreError | None] = self._faults.request(
+            "database.commit", lambda: self._writing.commit(mutations)
         )
-        return result
+        return errors
+
+    def _split(self, bare: Sequence[Mutation], intents: Sequence[Intent]) -> list[StoreError | None]:
+        halves: list[Callable[[], Any]] = [
+            lambda: self._writing.commit(bare),
+            lambda: self._database.tables.write(intents),
+        ]
+        self._faults.scheduler.random.shuffle(halves)
+
+        def begin() -> None:
+            self._faults.halves.append(halves[1])
+            halves[0]()
+
+        self._faults.request("database.commit first half", begin)
+        self._faults.request("database.commit second half", self._faults.flush)
+        return [None for _ in bare]
 
 
-class Faults:
-    """What goes wrong, and how often. `calm` switches all of it off."""
+class FaultyEmbedder:
+    """Hashes texts; fails for poison, and by chance for all."""
 
-    def __init__(self, scheduler: Scheduler, *, rate: float, late: bool) -> None:
-        self._scheduler = scheduler
-        self._rate = rate
-        self._late = late
-        self.calm = False
-        self.late_requests: list[tuple[str, Callable[[], Any]]] = []
+    def __init__(self, faults: Faults, dimensions: int = 8) -> None:
+        self._embedder = HashingEmbedder(dimensions)
+        self._faults = faults
+        self.name = self._embedder.name
+        self.dimensions = dimensions
+        self.max_batch_items = self._embedder.max_batch_items
+        self.max_batch_bytes = self._embedder.max_batch_bytes
 
-    def intent_first(self) -> bool:
-        """Whether this write is handled as one above the batch limit."""
-        return not self.calm and self._scheduler.chance(0.3)
+    def embed(self, texts: list[str]) -> Sequence[Vector]:
+        self._faults.scheduler.step("embedder.embed")
+        if not self._faults.calm and self._faults.scheduler.chance(self._faults.rate):
+            raise EmbedderUnavailable("simulated")
+        if any(POISON in text for text in texts):
+            raise ValueError("cannot be embedded")
+        return self._embedder.embed(texts)
 
-    def request(self, what: str, action: Callable[[], Any], writes: bool) -> Any:
-        self._scheduler.step(what)
-        if self.calm or not self._scheduler.chance(self._rate):
-            return action()
-        error: type[StoreError] = IndexUnavailable if what.startswith("index") else DatabaseUnavailable
-        kind = self._scheduler.random.choice(("before", "lost", "late") if writes and self._late and what.startswith("index") else ("before", "lost"))
-        self._scheduler.trace.append(f"  {what} fails: {kind}")
-        if kind == "late":
-            self.late_requests.append((what, action))
-        if kind == "lost":
-            action()
-            error = OutcomeUnknown if error is DatabaseUnavailable and writes else error
-        raise error(f"simulated: {kind}")
+    def close(self) -> None: ...

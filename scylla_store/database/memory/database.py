@@ -30,6 +30,7 @@ class MemoryDatabase:
 
     Attributes:
         server_clock: the database's own time: for TTLs, and for the version of conditional writes.
+        tables: what the outbox is made of; a simulation gives each of its processes an outbox of its own over them.
     """
 
     def __init__(self, *, clock: Clock = system_clock) -> None:
@@ -42,13 +43,14 @@ class MemoryDatabase:
         self._namespaces: dict[Namespace, StoredRow] = {}
         self._letters: dict[str, StoredRow] = {}
         self._leases: dict[str, tuple[str, int]] = {}
-        self._tables = MemorySlotTables(clock)
-        self._outbox = SlottedOutbox(self._tables, clock=clock)
+        self.tables = MemorySlotTables(clock)
+        self._outbox = SlottedOutbox(self.tables, clock=clock)
 
     @property
     def outbox(self) -> SlottedOutbox:
         """Intents that are not acknowledged yet."""
-        return self._outbox
+        with self._open():
+            return self._outbox
 
     def connect(self) -> None:
         """See `Database.connect`."""
@@ -79,7 +81,7 @@ class MemoryDatabase:
         with self._open() as now:
             for mutation in mutations:
                 self._put(mutation, mutation.version, now)
-                self._tables.write(mutation.intents)
+                self.tables.write(mutation.intents)
 
     def read(self, ids: Sequence[ItemId], *, body: bool = True, serial: bool = False) -> dict[ItemId, Cells]:
         """See `Database.read`. No conditional write is ever in flight here."""
@@ -103,7 +105,7 @@ class MemoryDatabase:
         """See `Database.refresh`."""
         with self._open() as now:
             self._row(item).put("refresh", Cell(cell, timestamp, now + ttl * SECOND))
-            self._tables.write(intents)
+            self.tables.write(intents)
 
     def keys(self, namespace: Namespace, *, after: str | None, limit: int) -> list[Cells]:
         """See `Database.keys`."""
@@ -187,12 +189,12 @@ class MemoryDatabase:
     def state(self, name: str) -> bytes | None:
         """See `Database.state`."""
         with self._open():
-            return self._tables.state(name)
+            return self.tables.state(name)
 
     def set_state(self, name: str, value: bytes) -> None:
         """See `Database.set_state`."""
         with self._open():
-            self._tables.set_state(name, value)
+            self.tables.set_state(name, value)
 
     def ping(self) -> float:
         """See `Database.ping`."""

@@ -78,7 +78,9 @@ class MemorySlotTables:
     def page(self, slot: int, shard: int, *, after: IntentKey | None, limit: int) -> Page:
         """See `SlotTables.page`."""
         with self._lock:
-            rows = self._partitions.get((slot, shard), {})
+            rows = self._partitions.get((slot, shard))
+            if not rows:
+                return Page((), ())
             keys = sorted(key for key in rows if after is None or key > after)[:limit]
             entries = [entry for key in keys if (entry := rows[key].entry()) is not None]
             halves = [key for key in keys if rows[key].intent is None]

@@ -1,0 +1,114 @@
+"""What must hold when all is calm: no acknowledged write is lost, and the index equals the documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scylla_store.database.memory import MemoryDatabase
+from scylla_store.embedders import HashingEmbedder
+from scylla_store.identity import ItemId, item_digest
+from scylla_store.index.base import Vector
+from scylla_store.index.memory import MemoryIndex
+from scylla_store.items import SyncStatus
+from scylla_store.points import Draft, Recipe, drafts
+from scylla_store.receipts import Receipt
+from scylla_store.rows import Row, decode, unstamp
+from tests.simulation.faults import POISON
+
+_ENDS = {SyncStatus.SYNCED, SyncStatus.SUPERSEDED, SyncStatus.NOT_INDEXED}
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """What a writer was told, and the document that it wrote (None: a delete)."""
+
+    item: ItemId
+    receipt: Receipt
+    value: dict[str, Any] | None
+
+
+class Judge:
+    """Looks at the stores themselves."""
+
+    def __init__(self, database: MemoryDatabase, index: MemoryIndex, recipe: Recipe, dimensions: int) -> None:
+        self._database = database
+        self._index = index
+        self._recipe = recipe
+        self._embedder = HashingEmbedder(dimensions)
+
+    def row(self, item: ItemId) -> Row | None:
+        return decode(self._database.read([item]).get(item))
+
+    def check(self, items: Iterable[ItemId], writes: Iterable[Acknowledged], now: int, *, letters: bool) -> None:
+        """Raises AssertionError with what is wrong; `letters`: whether documents may have ended as dead letters."""
+        for item in items:
+            row = self.row(item)
+            self._check_points(item, row, now, letters)
+            self._check_letter(item, row, now)
+            for write in writes:
+                if write.item == item:
+                    self._check_write(write, row, now)
+
+    def _check_points(self, item: ItemId, row: Row | None, now: int, letters: bool) -> None:
+        digest = item_digest(item)
+        points = {point.id: point.payload for point in self._index.points_of([digest]).get(digest, [])}
+        target: list[Draft] = []
+        if row is not None and row.is_live(now):
+            dead = self._is_dead(row)
+            assert letters or not dead, f"{item.key} has a letter"
+            target = drafts(row, self._recipe, anchor_only=dead)
+        expected = {draft.id: draft.payload for draft in target}
+        assert points == expected, f"{item.key}: index {_short(points)} documents {_short(expected)}"
+        marks = [(draft.id, draft.payload["fingerprint"]) for draft in target]
+        vectors = self._index.vectors(marks)
+        for draft in target:
+            self._check_vector(draft, vectors.get(draft.id))
+
+    def _check_vector(self, draft: Draft, vector: Vector | None) -> None:
+        if draft.text is None:
+            assert vector is None
+            return
+        assert vector is not None, f"{draft.id} has no vector"
+        [expected] = self._embedder.embed([draft.text])
+        assert np.allclose(vector, expected, atol=1e-5), f"{draft.id} has the vector of another text"
+
+    def _check_letter(self, item: ItemId, row: Row | None, now: int) -> None:
+        letter = self._database.letter(item_digest(item))
+        if letter is not None:
+            assert row is not None, f"{item.key} has a letter and no row"
+            assert letter.write_id == row.head.write_id, f"{item.key} has the letter of another write"
+            assert row.is_live(now), f"{item.key} has a letter and nothing to embed"
+            assert self._is_dead(row), f"{item.key} has a letter without a mark"
+        elif row is not None:
+            assert not self._is_dead(row), f"{item.key} has a mark without a letter"
+            if row.is_live(now):
+                assert POISON not in str(row.value()), f"{item.key} cannot be embedded and has no letter"
+
+    def _is_dead(self, row: Row) -> bool:
+        return row.letter is not None and unstamp(row.letter, row.id)[0] == row.head.write_id
+
+    def _check_write(self, write: Acknowledged, row: Row | None, now: int) -> None:
+        """P1: its version or a newer one is there; of its own version it is this value or a tie's."""
+        receipt = write.receipt
+        assert receipt.version is not None
+        assert row is not None, f"{write} is lost, there is no row"
+        assert row.version >= receipt.version, f"{write} is lost, the row has {row.version}"
+        if row.head.write_id == receipt.write_id and row.is_visible(now):
+            assert row.value() == write.value, f"{write} has another value"
+        assert row.head.deleted or row.is_visible(now), f"{write.item.key} has expired and was not cleaned up"
+        status = receipt.status()
+        if status is SyncStatus.DEAD:
+            assert self._is_dead(row), f"{write} is dead without a letter"
+        else:
+            assert status in _ENDS, f"{write} is {status}"
+
+
+def _short(points: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    return {
+        ident[:4]: (payload.get("version"), payload.get("fingerprint", "")[:6], payload.get("text_hash", "")[:6])
+        for ident, payload in points.items()
+    }
