@@ -100,7 +100,7 @@ def database_file(folder: Path) -> Path:
 
 def edge_folder(folder: Path) -> Path:
     """The index of an embedded store."""
-    return folder / "index"
+    return folder / "index" / "collection" / "shard"
 
 
 def embedded_outbox(connection: sqlite3.Connection) -> list[Waiting]:
