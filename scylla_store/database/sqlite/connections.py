@@ -83,10 +83,8 @@ class Connections:
 
     def data_version(self) -> int:
         """A number that changes when any other connection commits, those of other processes included."""
-        self._check_process()
+        self.check()
         with self._changed, translated(self.path):
-            if self._closed:
-                raise StoreClosed
             if self._watcher is None:
                 self._watcher = self._open()
             return int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
@@ -108,7 +106,7 @@ class Connections:
             _wait_at_most(connection, self.timeout)
 
     def _take(self) -> sqlite3.Connection:
-        self._check_process()
+        self.check()
         with self._changed:
             self._changed.wait_for(lambda: not self._is_forking)
             if self._closed:
@@ -154,7 +152,10 @@ class Connections:
             self._watcher.close()
             self._watcher = None
 
-    def _check_process(self) -> None:
+    def check(self) -> None:
+        """Raises StoreClosed, or DatabaseUnavailable in a child that must not use the file."""
+        if self._closed:
+            raise StoreClosed
         if self._pid != os.getpid():  # forked by C code that runs no hooks
             self.after_in_child()
         if self._is_unsafe:

@@ -50,12 +50,14 @@ class SQLite:
     def connect(self) -> None:
         """See `Database.connect`. Makes folder, file and schema; SchemaMismatch when the schema is newer than the code."""
         if not self._is_ready:
+            self._connections.check()
             make_folder(self._folder)
             migrate(self._connections)
             self._is_ready = True
 
     def close(self) -> None:
         """See `Database.close`."""
+        self._is_ready = False
         self._connections.close()
 
     def setup(self) -> None:
