@@ -70,6 +70,5 @@ def complete(shard: engine.EdgeShard) -> None:
     """Adds the payload indexes that are missing."""
     present = shard.info().payload_schema
     for field, kind in INDEXED.items():
-        if field not in present:
-            schema = engine.KeywordIndexParams(is_tenant=True) if field == TENANT else _TYPES[kind]
-            shard.update(engine.UpdateOperation.create_field_index(field, schema))
+        if field not in present and field != TENANT:  # no request filters by it: it is for the server's storage
+            shard.update(engine.UpdateOperation.create_field_index(field, _TYPES[kind]))

@@ -1,9 +1,54 @@
+"""A Qdrant server in strict mode, which refuses what a careless client would do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from scylla_store.index.server import QdrantServer
+from scylla_store.settings.options import IndexSettings
+from tests.contract.index.points import fresh_name
+from tests.servers import Missing, Qdrant
+
+_STRICT = "QDRANT__STORAGE__COLLECTION__STRICT_MODE__"
+STRICT_MODE = {
+    f"{_STRICT}ENABLED": "true",
+    f"{_STRICT}UNINDEXED_FILTERING_RETRIEVE": "false",
+    f"{_STRICT}UNINDEXED_FILTERING_UPDATE": "false",
+}
 
 
-class StrictQdrant: ...
+@dataclass(frozen=True)
+class StrictQdrant:
+    """Where the server listens."""
+
+    url: str
+    port: int
+    grpc_port: int
+
+    def factory(self, **settings: object) -> Callable[[], QdrantServer]:
+        """Makes indexes of one fresh collection."""
+        options: dict[str, object] = {"url": self.url, "grpc_port": self.grpc_port, "collection": fresh_name()}
+        chosen = IndexSettings(**{**options, **settings})  # type: ignore[arg-type]
+        return lambda: QdrantServer(chosen)
 
 
 @contextmanager
-def started_qdrant():
-    yield None
+def started_qdrant() -> Iterator[StrictQdrant]:
+    """The server of the test run; skips without one, but fails in CI."""
+    server = Qdrant(options=STRICT_MODE)
+    try:
+        server.start()
+    except Missing as missing:
+        reason = f"no qdrant server: {missing}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    try:
+        yield StrictQdrant(server.url, server.port, server.grpc_port)
+    finally:
+        server.close()

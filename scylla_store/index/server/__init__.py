@@ -1,0 +1,5 @@
+"""The Qdrant server."""
+
+from scylla_store.index.server.index import QdrantServer
+
+__all__ = ["QdrantServer"]

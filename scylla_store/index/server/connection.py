@@ -1,0 +1,111 @@
+"""The connection of a process to the server: made lazily, kept per process, shared by its threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from scylla_store.errors import IndexRefused, IndexUnavailable, StoreClosed
+from scylla_store.index.server.errors import translated
+from scylla_store.settings.masking import masked
+from scylla_store.settings.options import IndexSettings
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
+
+T = TypeVar("T")
+
+_live: weakref.WeakSet[Connection] = weakref.WeakSet()
+_inherited: list[object] = []
+
+
+class Connection:
+    """Runs requests. Safe to use from several threads, and in a child after a fork."""
+
+    def __init__(self, settings: IndexSettings) -> None:
+        self.settings = settings
+        self.server = f"{masked(settings.url or '')}, collection {settings.collection!r}"
+        self._closed = False
+        self._lock = threading.Lock()
+        self._client: QdrantClient | None = None
+        self._dimensions: int | None = None
+        _live.add(self)
+
+    def connect(self) -> None:
+        """Connects if needed; raises IndexUnavailable, IndexThrottled or ConfigurationError."""
+        if self._client is not None:
+            return
+        if not self._lock.acquire(timeout=self.settings.timeout):
+            raise IndexUnavailable(f"The vector index ({self.server}) has not let another thread connect yet")
+        try:
+            if self._closed:
+                raise StoreClosed
+            if self._client is None:
+                self._open()
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """Ends at once; a connection that was closed stays closed."""
+        self._closed = True
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def call(self, request: Callable[[QdrantClient], T]) -> T:
+        """What the request returns; its failure is raised as an error of ours."""
+        self.connect()
+        client = self._client
+        if client is None:
+            raise StoreClosed
+        try:
+            with translated(self.server):
+                return request(client)
+        except (IndexRefused, IndexUnavailable) as exc:
+            self._dimensions = None  # the collection may have been made anew
+            if self._closed:
+                raise StoreClosed from exc
+            raise
+
+    def dimensions(self) -> int:
+        """The size of the collection's vectors, which is read once."""
+        from scylla_store.index.server.collection import dimensions_of
+
+        size = self._dimensions
+        if size is None:
+            size = self.call(lambda client: dimensions_of(client.get_collection(self.settings.collection)))
+            if size is None:
+                raise IndexUnavailable(f"The vector index ({self.server}) is not ours; run `scylla-store setup`")
+            self._dimensions = size
+        return size
+
+    def _open(self) -> None:
+        from scylla_store.index.server.client import check_version, open_client
+
+        with translated(self.server):
+            client = open_client(self.settings)
+            try:
+                check_version(client, self.server)
+            except BaseException:
+                client.close()
+                raise
+        self._client = client
+
+    def after_fork(self) -> None:
+        """Starts again without a connection, in a child process: the parent's sockets are in use there, and stay untouched."""
+        if self._client is not None:
+            _inherited.append(self._client)
+        self._lock = threading.Lock()
+        self._client = None
+
+
+def _forget_all() -> None:
+    for connection in list(_live):
+        connection.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

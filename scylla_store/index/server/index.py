@@ -1,0 +1,170 @@
+"""`QdrantServer`: the index contract as requests to a Qdrant server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+from scylla_store.index.base import VECTOR, IndexSpecification, Match, Point, SeenPoint, Vector
+from scylla_store.index.payloads import is_unchanged, seen_point
+from scylla_store.index.server.connection import Connection
+from scylla_store.index.server.requests import by_number, by_size
+from scylla_store.index.vectors import checked_vectors, lower_bound
+from scylla_store.settings.options import IndexSettings
+
+if TYPE_CHECKING:
+    from qdrant_client import models
+
+    from scylla_store.index.server.filters import ServerFilters
+
+_PAGE = 1000
+
+
+class QdrantServer:
+    """A collection on a Qdrant server. Safe to use from several threads, and in a child after a fork.
+
+    Every request has `settings.timeout` of its own, so a call of many requests may take long, a silent server not.
+    """
+
+    def __init__(self, settings: IndexSettings) -> None:
+        self._connection = Connection(settings)
+        self._name = settings.collection
+        self._is_replicated = settings.replication_factor > 1
+
+    def connect(self) -> None:
+        self._connection.connect()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def setup(self, specification: IndexSpecification) -> None:
+        from scylla_store.index.server.collection import set_up
+
+        self._connection.call(lambda client: set_up(client, self._connection.settings, specification))
+
+    def points_of(self, items: Sequence[str]) -> dict[str, list[SeenPoint]]:
+        found: dict[str, list[SeenPoint]] = {}
+        for some in by_number(items):
+            condition = self._filters.of_items(some)
+            points, after = self._scroll(condition, None, _PAGE)
+            while after is not None:
+                more, after = self._scroll(condition, after, _PAGE)
+                points += more
+            for point in points:
+                found.setdefault(point.item, []).append(point)
+        return found
+
+    def vectors(self, points: Sequence[tuple[str, str]]) -> dict[str, Vector]:
+        seen = dict(points)
+        return {
+            str(record.id): cast("dict[str, Vector]", record.vector)[VECTOR]
+            for some in by_number(points)
+            for record in self._retrieve([identifier for identifier, _ in some])
+            if record.vector and is_unchanged(record.payload, seen[str(record.id)])
+        }
+
+    def upsert(self, points: Sequence[Point], *, at_most: int) -> None:
+        if points:
+            vectors = checked_vectors(points, self._connection.dimensions())
+            condition = self._filters.not_newer(at_most)
+            for start, end in by_size(points):
+                self._upsert(points[start:end], vectors[start:end], condition)
+
+    def delete(self, points: Sequence[tuple[str, str]]) -> None:
+        for some in by_number(points):
+            self._delete(self._filters.unchanged(some))
+
+    def query(
+        self,
+        vector: Vector,
+        *,
+        prefix: str | None,
+        now: int,
+        limit: int,
+        offset: int = 0,
+        min_score: float | None = None,
+    ) -> list[Match]:
+        found = self._connection.call(
+            lambda client: client.query_points(
+                self._name,
+                [float(number) for number in vector],
+                using=VECTOR,
+                query_filter=self._filters.live(prefix, now),
+                limit=limit,
+                offset=offset,
+                with_payload=True,
+                score_threshold=None if min_score is None else lower_bound(min_score),
+            )
+        )
+        return [Match(str(point.id), point.score, point.payload or {}) for point in found.points]
+
+    def count(self, *, prefix: str | None, now: int) -> int:
+        condition = self._filters.live_items(prefix, now)
+        return self._connection.call(lambda client: client.count(self._name, condition, exact=True)).count
+
+    def slice(self, number: int, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+        return self._scroll(self._filters.of_slice(number), after, limit)
+
+    def ping(self) -> float:
+        self.connect()
+        start = time.perf_counter()
+        self._connection.call(lambda client: client.info())
+        return time.perf_counter() - start
+
+    @cached_property
+    def _filters(self) -> ServerFilters:
+        from scylla_store.index.server.filters import ServerFilters
+
+        return ServerFilters()
+
+    def _retrieve(self, identifiers: list[str]) -> list[models.Record]:
+        return self._connection.call(
+            lambda client: client.retrieve(
+                self._name, identifiers, with_payload=True, with_vectors=[VECTOR], consistency=self._consistency
+            )
+        )
+
+    def _upsert(self, points: Sequence[Point], vectors: Sequence[list[float] | None], condition: Any) -> None:
+        from qdrant_client import models
+
+        structs = [
+            models.PointStruct(id=point.id, vector={} if vector is None else {VECTOR: vector}, payload=point.payload)
+            for point, vector in zip(points, vectors, strict=True)
+        ]
+        # Medium: writes of a shard go through one replica, which is chosen anew when it fails.
+        medium = models.WriteOrdering.MEDIUM
+        self._connection.call(
+            lambda client: client.upsert(self._name, structs, wait=True, ordering=medium, update_filter=condition)
+        )
+
+    def _delete(self, condition: Any) -> None:
+        from qdrant_client import models
+
+        selector, medium = models.FilterSelector(filter=condition), models.WriteOrdering.MEDIUM
+        self._connection.call(lambda client: client.delete(self._name, selector, wait=True, ordering=medium))
+
+    def _scroll(self, condition: Any, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+        """Points by id. The server begins with its offset, we begin after it."""
+        records, more = self._connection.call(
+            lambda client: client.scroll(
+                self._name,
+                condition,
+                limit=limit + 1,
+                offset=after,
+                with_payload=True,
+                with_vectors=False,
+                consistency=self._consistency,
+            )
+        )
+        points = [seen_point(str(record.id), record.payload) for record in records if str(record.id) != after]
+        page = points[:limit]
+        return page, page[-1].id if len(points) > limit or more is not None else None
+
+    @property
+    def _consistency(self) -> models.ReadConsistencyType | None:
+        """With replicas, reads that decide see what a majority was told: as many acknowledge each write."""
+        from qdrant_client import models
+
+        return models.ReadConsistencyType.MAJORITY if self._is_replicated else None
