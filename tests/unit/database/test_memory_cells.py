@@ -1,0 +1,42 @@
+"""Of two cells the same one stays, in whatever order they come: the table of Cassandra's reconciliation."""
+
+from __future__ import annotations
+
+import pytest
+
+from scylla_store.database.memory.cells import Cell, StoredRow
+
+GONE = None
+
+
+@pytest.mark.parametrize(
+    ("winner", "loser"),
+    [
+        (Cell(b"a", 2), Cell(b"b", 1)),
+        (Cell(GONE, 2), Cell(b"b", 1)),
+        (Cell(b"a", 2), Cell(GONE, 1)),
+        (Cell(b"b", 1), Cell(b"a", 1)),
+        (Cell(GONE, 1), Cell(b"b", 1)),
+        (Cell(b"a", 1, until=9), Cell(b"b", 1)),
+        (Cell(GONE, 1), Cell(b"b", 1, until=9)),
+        (Cell(b"a", 1, until=9), Cell(b"b", 1, until=8)),
+        (Cell(b"b", 1, until=9), Cell(b"a", 1, until=9)),
+    ],
+)
+def test_the_same_cell_stays_in_either_order(winner: Cell, loser: Cell) -> None:
+    for first, second in ((winner, loser), (loser, winner)):
+        row = StoredRow()
+        row.put("c", first)
+        row.put("c", second)
+        assert row.cell("c") == winner
+
+
+def test_a_cell_whose_time_is_over_is_not_seen_and_still_shadows() -> None:
+    row = StoredRow()
+    row.put("c", Cell(b"a", 5, until=10))
+
+    assert (row.seen("c", 9), row.version("c", 9)) == (b"a", 5)
+    assert (row.seen("c", 10), row.version("c", 10)) == (None, 0)
+    row.put("c", Cell(b"late", 4))
+    assert row.seen("c", 10) is None
+    assert (row.seen("d", 0), row.version("d", 0)) == (None, 0)
