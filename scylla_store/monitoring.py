@@ -32,9 +32,7 @@ def start_sentry(settings: MonitoringSettings) -> bool:
 
     if sentry_sdk.is_initialized():
         return False
-    sentry_sdk.init(
-        dsn=settings.sentry_dsn, send_default_pii=False, include_local_variables=False, max_request_body_size="never"
-    )
+    sentry_sdk.init(dsn=settings.sentry_dsn, include_local_variables=False, max_request_body_size="never")
     return True
 
 

@@ -85,7 +85,7 @@ def test_the_wheel_brings_the_program_and_the_fixtures(built: Built) -> None:
     points.read_string(built.entry_points)
 
     assert dict(points["console_scripts"]) == {"scylla-store": "scylla_store.cli:main"}
-    assert dict(points["pytest11"]) == {"scylla_store": "scylla_store.testing.plugin"}
+    assert dict(points["pytest11"]) == {"scylla_store.testing.plugin": "scylla_store.testing.plugin"}
 
 
 def test_the_metadata_says_licence_pythons_and_what_the_engine_is_pinned_to(built: Built) -> None:

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
@@ -233,10 +234,11 @@ def _received(client: socket.socket) -> bytes:
 
 
 def put(connection: http.client.HTTPConnection, path: str, body: bytes) -> int:
-    connection.request("PUT", path, body)
-    answer = connection.getresponse()
-    answer.read()
-    return answer.status
+    with closing(connection):
+        connection.request("PUT", path, body)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:

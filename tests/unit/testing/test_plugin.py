@@ -1,5 +1,6 @@
 """The pytest plugin in a project of somebody else."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -41,7 +42,11 @@ class TestOverrides:
 
 def run(tmp_path, *arguments):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    # Coverage would import modules of its own.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    return subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def test_the_fixtures_work_and_can_be_overridden(tmp_path):
