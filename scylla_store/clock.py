@@ -21,7 +21,7 @@ def system_clock() -> int:
 
 def to_datetime(microseconds: int) -> datetime:
     """An aware UTC datetime."""
-    return EPOCH + timedelta(microseconds=microseconds)
+    return EPOCH + timedelta(0, 0, microseconds)
 
 
 def past_for_all(moment: int, skew: int) -> int:

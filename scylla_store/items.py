@@ -30,14 +30,16 @@ class Item:
     @classmethod
     def of(cls, row: Row) -> Item:
         """The item of a visible row; raises DamagedRow when its body cannot be decoded."""
+        namespace, key = row.id
+        updated_at = to_datetime(row.version)
         return cls(
-            namespace=row.id.namespace,
-            key=row.id.key,
-            value=row.value(),
-            version=row.version,
-            created_at=to_datetime(row.head.created_at),
-            updated_at=to_datetime(row.version),
-            expires_at=None if row.expires_at is None else to_datetime(row.expires_at),
+            namespace,
+            key,
+            row.value(),
+            row.version,
+            updated_at if row.head.created_at == row.version else to_datetime(row.head.created_at),
+            updated_at,
+            None if row.expires_at is None else to_datetime(row.expires_at),
         )
 
 

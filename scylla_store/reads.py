@@ -20,6 +20,7 @@ MOST = 10_000
 """Largest `limit` of one call."""
 
 _NAMESPACES = 200
+_NOTHING = object()
 
 
 class Reader:
@@ -35,9 +36,12 @@ class Reader:
     def rows(self, ids: Sequence[ItemId]) -> dict[ItemId, Row]:
         """Rows that a reader sees now."""
         now = self._clock.now()
-        cells = self._database.read(ids)
-        rows = ((item, decode(found)) for item, found in cells.items())
-        return {item: row for item, row in rows if row is not None and row.is_visible(now)}
+        rows: dict[ItemId, Row] = {}
+        for item, cells in self._database.read(ids).items():
+            row = decode(cells)
+            if row is not None and row.is_visible(now):
+                rows[item] = row
+        return rows
 
     def get(self, namespace: object, key: object, *, refresh_ttl: bool = False) -> Item | None:
         """One item, or None. `refresh_ttl` grants it its whole TTL again, from now."""
@@ -49,9 +53,9 @@ class Reader:
 
     def get_many(self, keys: Sequence[tuple[object, object]]) -> list[Item | None]:
         """Items in the order of the keys."""
-        ids = [ItemId(checked_namespace(namespace), checked_key(key)) for namespace, key in keys]
-        rows = self.rows(list(dict.fromkeys(ids))) if ids else {}
-        return [Item.of(rows[item]) if item in rows else None for item in ids]
+        ids = list(_checked_ids(keys))
+        items = {item: Item.of(row) for item, row in self.rows(ids).items()} if ids else {}
+        return [items.get(item) for item in ids]
 
     def _refresh(self, row: Row) -> Row:
         """Writes a cell of its own, never head or body: that would undo a put that comes between."""
@@ -158,3 +162,12 @@ def checked_limit(limit: object, argument: str = "limit", least: int = 1) -> int
     if isinstance(limit, bool) or not isinstance(limit, int) or not least <= limit <= MOST:
         raise ValidationError(f"{argument} must be a whole number of {least} to {MOST}, not {limit!r}")
     return limit
+
+
+def _checked_ids(keys: Sequence[tuple[object, object]]) -> Iterator[ItemId]:
+    """Ids in the order of the keys; a namespace that comes again, as the same object, is not checked again."""
+    last: object = _NOTHING
+    for namespace, key in keys:
+        if namespace is not last:
+            checked, last = checked_namespace(namespace), namespace
+        yield ItemId(checked, checked_key(key))

@@ -71,7 +71,7 @@ class Items:
                 rows = self._session.rows(
                     "scan", [partition, text(after), integer(wanted)], deadline, page=_ROWS_PER_PAGE
                 )
-            found += [_cells(namespace, row) for row in rows if row[2] is not None]
+            found += [_cells(namespace, *row) for row in rows if row[2] is not None]
             if len(rows) < wanted:
                 break
             after = rows[-1][0]
@@ -89,7 +89,7 @@ class Items:
         found: dict[ItemId, Cells] = {}
         for (namespace, _), rows in zip(selects, answers, strict=True):
             for row in rows:
-                cells = _cells(namespace, row)
+                cells = _cells(namespace, *row)
                 found[cells.id] = cells
         return found
 
@@ -144,13 +144,14 @@ class _Writing:
         return part.statements[0] if len(part.statements) == 1 else self._session.batch(part.statements)
 
 
-def _cells(namespace: Namespace, row: tuple[Any, ...]) -> Cells:
-    key, version, head, refresh, letter, *body = row
-    return Cells(
-        id=ItemId(namespace, key),
-        version=version or 0,
-        head=head,
-        body=body[0] if body else None,
-        refresh=refresh,
-        letter=letter,
-    )
+def _cells(
+    namespace: Namespace,
+    key: str,
+    version: int | None,
+    head: bytes | None,
+    refresh: bytes | None,
+    letter: bytes | None,
+    body: bytes | None = None,
+) -> Cells:
+    """A row of a select, whose columns have this order."""
+    return Cells(ItemId(namespace, key), version or 0, head, body, refresh, letter)

@@ -199,7 +199,8 @@ class Session:
         if isinstance(sent, StoreError):
             return sent
         try:
-            rows = list(sent.result())
+            found = sent.result()
+            rows = list(found) if found.has_more_pages else found.current_rows
         except Exception as exc:  # noqa: BLE001 - as above
             return self._translated(exc, write)
         if more:
