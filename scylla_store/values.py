@@ -89,9 +89,10 @@ def checked_ttl(ttl: object, now: int, *, argument: str = "ttl") -> int | None:
     if not ttl > 0:
         kind = "NaN" if ttl != ttl else "negative" if ttl else "0"
         raise ValidationError(f"{argument} must be a number of seconds greater than 0; it is {kind}")
-    if ttl > (_LAST_MOMENT - now) / SECOND:
+    # Infinity cannot be rounded, so what is far too long is refused first.
+    if ttl > _LAST_MOMENT or (expires_at := now + max(1, round(ttl * SECOND))) > _LAST_MOMENT:
         raise ValidationError(f"{argument} ends after the year 9999; None means: never")
-    return min(now + max(1, round(ttl * SECOND)), _LAST_MOMENT)
+    return expires_at
 
 
 def checked_index(index: object, *, argument: str = "index") -> IndexSpec:

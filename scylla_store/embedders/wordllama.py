@@ -62,6 +62,6 @@ def _pooled(model: Any, texts: list[str]) -> Any:
         ids = numpy.minimum(numpy.array(encoded.ids, numpy.int64), most)
         for start in range(0, len(ids), _TOKENS_AT_ONCE):
             vector += model.embedding[ids[start : start + _TOKENS_AT_ONCE]].sum(axis=0)
-    lengths = numpy.linalg.norm(vectors, axis=1, keepdims=True)
-    vectors[lengths[:, 0] == 0, 0] = 1
-    return vectors / numpy.maximum(lengths, numpy.finfo(numpy.float32).tiny)
+    # A text without tokens has no direction; any will do, but a vector of zeros has no similarity.
+    vectors[~vectors.any(axis=1), 0] = 1
+    return vectors / numpy.linalg.norm(vectors, axis=1, keepdims=True)
