@@ -17,7 +17,7 @@ from tests.acceptance.cluster import Cluster
 from tests.acceptance.waiting import poll
 from tests.integration.embedders import BROKEN, DEADLY
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 pytestmark = pytest.mark.integration
 
