@@ -16,7 +16,7 @@ NAMESPACE_SYNTAX = (
 )
 
 
-class NamespaceType(click.ParamType):
+class NamespaceType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2 only
     """A tuple of labels; `prefix` allows the empty one."""
 
     name = "namespace"

@@ -152,7 +152,7 @@ def list_documents(
     with call.store() as store:
         if namespaces:
             labels = store.list_namespaces(prefix, max_depth=max_depth, limit=limit, cursor=cursor)
-            document = {"namespaces": [list(one) for one in labels.items], "cursor": labels.cursor}
+            document: dict[str, Any] = {"namespaces": [list(one) for one in labels.items], "cursor": labels.cursor}
             call.output.answer(document, [format_namespace(one) for one in labels.items])
             following = labels.cursor
         else:

@@ -149,7 +149,7 @@ class Loader:
 
     def _store_batch(self, records: list[Record]) -> None:
         """All at once; one by one when one of them is refused, to tell which."""
-        good = []
+        good: list[Record] = []
         for record in records:
             if record.put is None:
                 self._flush(good)

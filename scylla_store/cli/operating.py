@@ -75,10 +75,11 @@ def _health_rows(found: dict[str, Health]) -> Iterator[tuple[str, ...]]:
 
 
 @click.command()
+@click.option("--changed", is_flag=True, help="Only those that are not at their default.")
 @common_options
 @click.pass_obj
-def settings(call: Invocation) -> None:
-    """Show the effective settings and where each comes from; secrets are hidden."""
+def settings(call: Invocation, changed: bool) -> None:
+    """Show the effective settings and where each comes from; passwords and keys are left out."""
     loaded = call.loaded()
     rows = [
         {
@@ -88,25 +89,7 @@ def settings(call: Invocation) -> None:
             "variable": option.variable,
         }
         for name, option in catalogue(Settings).items()
+        if not changed or loaded.origins[name] != "default"
     ]
     lines = columns([(row["name"], row["value"], row["origin"]) for row in rows])
     call.output.answer({"settings": rows}, lines)
-
-
-@click.command()
-@click.option("--changed", is_flag=True, help="Only those that are not at their default.")
-@common_options
-@click.pass_obj
-def settings(call: Invocation, changed: bool) -> None:
-    """Show the effective settings and where each comes from; passwords and keys are left out."""
-    from scylla_store.settings import Settings, load_with_origins
-    from scylla_store.settings.catalogue import catalogue, value_of
-    from scylla_store.settings.masking import shown
-
-    loaded = load_with_origins(**call.overrides())
-    rows = [
-        {"name": name, "value": shown(option, value_of(loaded.settings, name)), "origin": loaded.origins[name]}
-        for name, option in catalogue(Settings).items()
-        if not changed or loaded.origins[name] != "default"
-    ]
-    call.output.answer({"settings": rows}, columns([(row["name"], row["value"], row["origin"]) for row in rows]))

@@ -42,7 +42,7 @@ class Program(click.Group):
         logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
         try:
             code = super().main(args, prog_name or "scylla-store", **extra)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - _report raises what is not ours again
             code = _report(exc, "--json" in args)
         sys.exit(code if isinstance(code, int) else 0)
 

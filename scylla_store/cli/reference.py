@@ -62,7 +62,7 @@ def _command(path: str, command: click.Command) -> Iterator[str]:
 
 def _options(command: click.Command) -> Iterator[str]:
     for option in command.params:
-        if isinstance(option, click.Option) and not option.hidden and option.name != "as_json" or command is main:
+        if (isinstance(option, click.Option) and not option.hidden and option.name != "as_json") or command is main:
             assert isinstance(option, click.Option)
             yield f"- {_names(option)}: {option.help}{_default(option)}"
 
