@@ -47,9 +47,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ScyllaStor
         with TestingStore(tmp_path) as embedded:
             yield embedded
         return
-    from scylla_store.index.server import QdrantServer
-
     from scylla_store.database.cql import ScyllaDB
+    from scylla_store.index.server import QdrantServer
     from scylla_store.settings.options import DatabaseSettings, IndexSettings
 
     contact, name = request.getfixturevalue("cassandra"), f"isolation_{uuid.uuid4().hex[:8]}"

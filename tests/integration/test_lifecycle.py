@@ -34,7 +34,7 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def servers(cassandra: str, redis_server: str, qdrant: str) -> Iterator[dict[str, Any]]:
+def servers(cassandra: str, redis_server: str, qdrant: str) -> dict[str, Any]:
     """Settings of a store on the session's servers, in a keyspace, a collection and a queue of its own."""
     name = f"lifecycle_{uuid.uuid4().hex[:8]}"
     settings = {
@@ -50,7 +50,7 @@ def servers(cassandra: str, redis_server: str, qdrant: str) -> Iterator[dict[str
     }
     with ScyllaStore.from_settings(**settings) as store:
         store.setup()
-    yield settings
+    return settings
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def in_child(work: Callable[[], None]) -> Callable[[], int]:
     if pid == 0:
         try:
             work()
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - a forked child tells and ends here
             import traceback
 
             traceback.print_exc()
@@ -219,8 +219,7 @@ def test_a_search_whose_embedder_hangs_ends_in_its_time(tmp_path: Path) -> None:
     settings = replace(
         ScyllaStore.from_settings(path=str(tmp_path), embedder__timeout=0.2).settings, path=str(tmp_path)
     )
-    with ScyllaStore(settings, embedder=embedder) as store:
-        with pytest.raises(EmbedderUnavailable):
-            store.search(NAMESPACE, "words")
+    with ScyllaStore(settings, embedder=embedder) as store, pytest.raises(EmbedderUnavailable):
+        store.search(NAMESPACE, "words")
     embedder.release.set()
     assert poll(lambda: not any("embed" in name for name in _threads()), PATIENCE), _threads()

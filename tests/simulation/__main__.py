@@ -1,4 +1,7 @@
-"""`python -m tests.simulation 100000`: so many schedules from a seed on, with what was found and how fast."""
+"""`python -m tests.simulation 100000`: so many schedules, with what was found and how fast.
+
+A second number is the first seed; `stop` ends at the first schedule that fails.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,11 @@ from tests.simulation.world import World, explain
 _SHOWN = 3
 
 
-def main(schedules: int, first: int = 0) -> int:
-    """Runs the schedules; returns how many failed. Every fourth one has all faults, and a repair at the end."""
+def main(schedules: int, first: int = 0, *, stop: bool = False) -> int:
+    """Runs the schedules; returns how many failed. Every fourth one has all faults, and a repair at the end.
+
+    `stop`: at the first one that fails.
+    """
     logging.disable()
     started = said = time.monotonic()
     failed: list[tuple[int, bool]] = []
@@ -22,10 +28,12 @@ def main(schedules: int, first: int = 0) -> int:
         world = World(seed, everything=everything)
         try:
             world.run()
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - it is counted and shown
             failed.append((seed, everything))
             print(f"seed {seed}, everything={everything}: {type(exc).__name__} {str(exc)[:200]}", flush=True)
         steps += world.scheduler.steps
+        if failed and stop:
+            break
         if time.monotonic() - said > 10:
             said = time.monotonic()
             print(f"{seed - first + 1} schedules, {len(failed)} failed", flush=True)
@@ -40,5 +48,5 @@ def main(schedules: int, first: int = 0) -> int:
 
 
 if __name__ == "__main__":
-    numbers = [int(argument) for argument in sys.argv[1:]]
-    sys.exit(min(1, main(*numbers or [1000])))
+    numbers = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
+    sys.exit(min(1, main(*numbers or [1000], stop="stop" in sys.argv)))

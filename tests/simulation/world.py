@@ -21,7 +21,7 @@ from scylla_store.settings.options import ChunkingSettings, ClockSettings, Setti
 from scylla_store.wiring import Parts
 from scylla_store.writes import Change
 from tests.simulation.broker import Broker, Message, Publisher
-from tests.simulation.faults import POISON, Faults, FaultyDatabase, FaultyEmbedder, Faulty
+from tests.simulation.faults import POISON, Faults, Faulty, FaultyDatabase, FaultyEmbedder
 from tests.simulation.judge import Acknowledged, Judge
 from tests.simulation.scheduler import SECOND, Actor, Scheduler
 
@@ -267,9 +267,9 @@ class World:
     def _empty(self, parts: Parts) -> None:
         expired = self.scheduler.now + past_for_all(int(LONGEST_TTL * SECOND), 2 * SKEW) + 2 * SECOND
         for _ in range(300):
-            if self.scheduler.now > expired and not self.broker.messages:
-                if not self.database.outbox.summary(10).pending:
-                    return
+            is_calm = self.scheduler.now > expired and not self.broker.messages
+            if is_calm and not self.database.outbox.summary(10).pending:
+                return
             self.scheduler.now += 10 * SECOND
             parts.drain.run()
             while (message := self.broker.receive()) is not None:
@@ -302,6 +302,6 @@ def explain(seed: int, *, everything: bool = False) -> str:
     world = World(seed, everything=everything, is_traced=True)
     try:
         world.run()
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the trace explains it
         return "\n".join([*world.scheduler.trace, f"seed {seed}, everything={everything}: {exc!r}"])
     return f"seed {seed} passes"

@@ -52,7 +52,7 @@ def test_a_document_is_json_or_a_file_or_standard_input(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("text", ["tea", "{", "@/nowhere/tea.json"])
 def test_a_document_that_cannot_be_read_says_so(text):
-    with pytest.raises(click.BadParameter, match="not JSON|cannot be read"):
+    with pytest.raises(click.BadParameter, match=r"not JSON|cannot be read"):
         parse_document(text)
 
 
