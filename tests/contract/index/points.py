@@ -12,6 +12,9 @@ from scylla_store.index.base import NEVER, Index, IndexSpecification, Point, Vec
 
 DIMENSIONS = 4
 SPECIFICATION = IndexSpecification(DIMENSIONS, "a model")
+made: list[Point] = []
+"""What `point` made since the last `wipe`."""
+
 NOW = 1_795_000_000_000_000
 """Microseconds."""
 
@@ -42,9 +45,17 @@ def point(
         "ordinal": ordinal,
         **payload,
     }
-    return Point(
-        point_id(digest, ordinal), vector, {name: value for name, value in fields.items() if value is not None}
-    )
+    chosen = {name: value for name, value in fields.items() if value is not None}
+    made.append(Point(point_id(digest, ordinal), vector, chosen))
+    return made[-1]
+
+
+def wipe(index: Index) -> None:
+    """Deletes what the tests made before, so that they can share a collection: making one takes long."""
+    marks = {(one.id, mark) for one in made for mark in (one.payload.get("fingerprint"), "") if isinstance(mark, str)}
+    index.delete(sorted(marks))
+    made.clear()
+    assert index.count(prefix=None, now=0) == 0
 
 
 def digest(key: str = "k", namespace: tuple[str, ...] = ("docs",)) -> str:
