@@ -125,7 +125,7 @@ class Connections:
         if self._pid != os.getpid():
             _inherited.append(connection)
             return
-        if self._closed or len(self._idle) >= _MOST_IDLE:
+        if self._closed or connection.in_transaction or len(self._idle) >= _MOST_IDLE:
             connection.close()
         else:
             self._idle.append(connection)
@@ -142,7 +142,11 @@ class Connections:
         connection = sqlite3.connect(
             self.path, timeout=self.timeout, isolation_level=None, check_same_thread=False, cached_statements=256
         )
-        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _close_idle(self) -> None:

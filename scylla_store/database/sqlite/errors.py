@@ -7,17 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scylla_store.errors import DatabaseRefused, DatabaseUnavailable, OutcomeUnknown, SchemaMismatch, StoreError
+from scylla_store.errors import (
+    ConfigurationError,
+    DatabaseRefused,
+    DatabaseUnavailable,
+    OutcomeUnknown,
+    SchemaMismatch,
+    StoreError,
+)
 
 _LOST = "disk i/o error"
 _MEANINGS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("locked", DatabaseUnavailable, "is locked by another process for longer than database.timeout"),
     ("disk is full", DatabaseUnavailable, "cannot grow, the disk is full: free some space"),
     (_LOST, DatabaseUnavailable, "cannot be read or written, the disk reports an error"),
-    ("readonly", DatabaseRefused, "is read-only for this user: look at the permissions of the file and its folder"),
+    ("readonly", ConfigurationError, "is read-only for this user: look at the permissions of the file and its folder"),
     ("unable to open", DatabaseUnavailable, "cannot be opened: look at the folder of `path` and its permissions"),
     ("malformed", DatabaseRefused, "is damaged: restore it from a backup, or save what `sqlite3 .recover` finds"),
-    ("not a database", DatabaseRefused, "is not a SQLite database: `path` names the folder of something else"),
+    ("not a database", ConfigurationError, "is not a SQLite database: `path` names the folder of something else"),
     ("no such table", SchemaMismatch, "lacks a table: it was replaced while it was in use; start again"),
     ("no such column", SchemaMismatch, "lacks a column; it was not made by this version of the library"),
 )

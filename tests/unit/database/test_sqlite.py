@@ -357,7 +357,7 @@ def test_a_path_that_cannot_be_a_folder_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_something_else_is_named(tmp_path: Path) -> None:
     (tmp_path / "store.sqlite3").write_bytes(b"something else " * 1000)
     database = SQLite(tmp_path, timeout=5.0)
-    with pytest.raises(DatabaseRefused, match="is not a SQLite database"):
+    with pytest.raises(ConfigurationError, match="is not a SQLite database"):
         database.ping()
     database.close()
 
@@ -405,7 +405,7 @@ def test_a_full_disk_and_a_read_only_file_are_named_with_the_cure(tmp_path: Path
     read_only = translate(failure("CREATE TABLE t (b)", "PRAGMA query_only = 1", "INSERT INTO t VALUES (1)"), path)
 
     assert (type(full), "free some space" in str(full), str(path) in str(full)) == (DatabaseUnavailable, True, True)
-    assert (type(read_only), "permissions" in str(read_only)) == (DatabaseRefused, True)
+    assert (type(read_only), "permissions" in str(read_only)) == (ConfigurationError, True)
 
 
 @pytest.mark.parametrize(
