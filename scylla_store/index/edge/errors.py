@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from scylla_store.errors import EmbeddedIndexBusy, IndexRefused, IndexUnavailable, StoreError
+from scylla_store.errors import EmbeddedIndexBusy, IndexRefused, IndexUnavailable, StoreClosed, StoreError
 
 _WORDS: tuple[tuple[str, type[StoreError]], ...] = (
     ("WouldBlock", EmbeddedIndexBusy),
+    ("not initialized", StoreClosed),
     ("dimension error", IndexRefused),
     ("Wrong input", IndexRefused),
     ("Bad request", IndexRefused),

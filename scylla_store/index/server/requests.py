@@ -12,7 +12,7 @@ MOST_BYTES = 5_000_000
 MOST_CONDITIONS = 500
 """Conditions of one filter, and ids of one request."""
 
-_BYTES_PER_NUMBER = 24
+_BYTES_PER_NUMBER = 26
 _BYTES_PER_POINT = 200
 
 T = TypeVar("T")

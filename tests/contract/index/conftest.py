@@ -11,7 +11,7 @@ from scylla_store.index.base import Index
 from scylla_store.index.edge import QdrantEdge
 from scylla_store.index.memory import MemoryIndex
 from tests.contract.index.points import SPECIFICATION, wipe
-from tests.contract.index.qdrant import StrictQdrant, started_qdrant
+from tests.contract.index.qdrant import StrictQdrant, strict_server
 
 KINDS = ("memory", "edge", "server", "server by gRPC")
 
@@ -19,7 +19,7 @@ KINDS = ("memory", "edge", "server", "server by gRPC")
 @pytest.fixture(scope="session")
 def strict_qdrant() -> Iterator[StrictQdrant]:
     """A Qdrant server in strict mode."""
-    with started_qdrant() as server:
+    with strict_server() as server:
         yield server
 
 

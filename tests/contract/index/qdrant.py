@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -38,9 +39,20 @@ class StrictQdrant:
 
 
 @contextmanager
-def started_qdrant() -> Iterator[StrictQdrant]:
-    """The server of the test run; skips without one, but fails in CI."""
-    server = Qdrant(options=STRICT_MODE)
+def strict_server() -> Iterator[StrictQdrant]:
+    """The one that SCYLLA_STORE_TEST_QDRANT names, strict or not, else one that is started."""
+    url = os.environ.get("SCYLLA_STORE_TEST_QDRANT")
+    if url is not None:
+        grpc_port = int(os.environ.get("SCYLLA_STORE_TEST_QDRANT_GRPC", "6334"))
+        yield StrictQdrant(url, urlsplit(url).port or 6333, grpc_port)
+        return
+    with started(Qdrant(options=STRICT_MODE)) as server:
+        yield StrictQdrant(server.url, server.port, server.grpc_port)
+
+
+@contextmanager
+def started(server: Qdrant) -> Iterator[Qdrant]:
+    """A server of one's own; skips without one, but fails in CI."""
     try:
         server.start()
     except Missing as missing:
@@ -49,6 +61,6 @@ def started_qdrant() -> Iterator[StrictQdrant]:
             pytest.fail(reason)
         pytest.skip(reason)
     try:
-        yield StrictQdrant(server.url, server.port, server.grpc_port)
+        yield server
     finally:
         server.close()

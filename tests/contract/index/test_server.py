@@ -15,7 +15,7 @@ from scylla_store.index.payloads import INDEXED
 from scylla_store.index.server import QdrantServer
 from scylla_store.settings.options import IndexSettings
 from tests.contract.index.points import DIMENSIONS, NOW, SPECIFICATION, count, fresh_name, keys, point, stored
-from tests.contract.index.qdrant import StrictQdrant
+from tests.contract.index.qdrant import StrictQdrant, started
 from tests.faults.proxy import FaultProxy
 from tests.servers import Qdrant
 
@@ -193,7 +193,7 @@ def test_a_collection_that_is_lost_and_made_anew_with_another_size_is_noticed(
 
 
 def test_a_key_is_sent_and_a_wrong_one_is_an_outage_that_does_not_show_it(strict_qdrant: StrictQdrant) -> None:
-    with Qdrant(options={"QDRANT__SERVICE__API_KEY": "the right key"}) as server:
+    with started(Qdrant(options={"QDRANT__SERVICE__API_KEY": "the right key"})) as server:
         for grpc in (False, True):
             settings = {"url": server.url, "grpc_port": server.grpc_port, "prefer_grpc": grpc, "timeout": 20.0}
             index = strict_qdrant.factory(**settings, api_key="the right key")()

@@ -1,0 +1,85 @@
+"""What the client of the server is made of."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from scylla_store.errors import ConfigurationError
+from scylla_store.index.server import QdrantServer
+from scylla_store.settings.options import IndexSettings, TlsSettings
+
+
+@contextmanager
+def server_of_version(version: str) -> Iterator[str]:
+    """URL of a server that only says its version."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"title": "qdrant - vector search engine", "version": version}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("version", ["1.15.5", "1.9.0", "0.11.7"])
+def test_a_server_without_conditional_upserts_is_refused(version: str) -> None:
+    with server_of_version(version) as url:
+        index = QdrantServer(IndexSettings(url=url))
+        with pytest.raises(ConfigurationError, match=rf"Qdrant {version}; 1\.16 or newer"):
+            index.connect()
+        index.close()
+
+
+@pytest.mark.parametrize("version", ["1.16.0", "1.18.3", "2.0.0", "1.20.0-dev"])
+def test_a_newer_server_is_taken(version: str) -> None:
+    with server_of_version(version) as url:
+        index = QdrantServer(IndexSettings(url=url))
+        index.connect()
+        index.close()
+
+
+@pytest.mark.parametrize("prefer_grpc", [False, True])
+def test_a_tls_file_that_is_missing_is_named(tmp_path: Path, prefer_grpc: bool) -> None:
+    missing = str(tmp_path / "ca.pem")
+    settings = IndexSettings(url="https://localhost:1", prefer_grpc=prefer_grpc, tls=TlsSettings(ca_file=missing))
+    with pytest.raises(ConfigurationError, match=r"index\.tls"):
+        QdrantServer(settings).connect()
+
+
+def test_grpc_cannot_leave_certificates_unchecked() -> None:
+    settings = IndexSettings(url="http://localhost:1", prefer_grpc=True, tls=TlsSettings(enabled=True, verify=False))
+    with pytest.raises(ConfigurationError, match=r"index\.tls\.verify"):
+        QdrantServer(settings).connect()
+
+
+def test_the_client_is_loaded_when_a_process_connects() -> None:
+    program = """
+import sys
+from scylla_store.index.server import QdrantServer
+from scylla_store.settings.options import IndexSettings
+QdrantServer(IndexSettings(url="http://localhost:1")).close()
+print(sorted({"qdrant_client", "httpx", "grpc"} & set(sys.modules)))
+"""
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout == "[]\n"
