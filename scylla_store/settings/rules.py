@@ -83,6 +83,12 @@ RULES = (
         "index.url must begin with https:// when index.tls.enabled is true",
     ),
     Rule(
+        # gRPC's library cannot leave the check out.
+        ("index.tls.verify", "index.prefer_grpc"),
+        lambda verify, grpc: verify or not grpc,
+        "index.tls.verify must be true when index.prefer_grpc is",
+    ),
+    Rule(
         # Celery's Redis backend refuses such a URL when it is first used.
         ("celery.result_backend", "celery.tls.enabled"),
         lambda url, enabled: enabled or url is None or not url.startswith("rediss://") or "ssl_cert_reqs=" in url,

@@ -143,14 +143,14 @@ def test_a_worker_of_our_own_gives_lost_tasks_back_after_the_visibility_timeout(
     # Given a visibility timeout
     shop = app()
     # When a worker is configured
-    configure_worker(shop, settings(visibility_timeout=77.0))
+    configure_worker(shop, settings(visibility_timeout=777.0))
     # Then Redis uses it, and lost tasks are looked for often
     options = shop.conf.broker_transport_options
     assert (
         options["visibility_timeout"],
         options["unacked_restore_interval"],
         options["unacked_restore_throttle"],
-    ) == (77.0, 5, 1)
+    ) == (777.0, 5, 1)
     assert shop.conf.worker_prefetch_multiplier == 1
     assert shop.conf.accept_content == ["json"]
     assert shop.conf.worker_soft_shutdown_timeout > 0

@@ -95,28 +95,35 @@ def test_values_are_taken_as_they_are(password: str, tmp_path: Path, monkeypatch
 def test_the_dynaconf_of_the_application_has_no_say_and_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given an application with a dynaconf of its own, its variables, a hook and a .local file beside our settings file
+    # Given an application with a dynaconf of its own, its variables, and a hook and a .local file beside our settings file
     from dynaconf import Dynaconf
 
-    foreign = tmp_path / "foreign.toml"
-    foreign.write_text('path = "foreign"\nname = "shop"\n')
-    file = tmp_path / "settings.toml"
+    times = tmp_path / "times"
+    foreign = tmp_path / "foreign.py"
+    foreign.write_text(
+        f"with open({str(times)!r}, 'a') as file:\n    file.write('x')\nPATH = 'foreign'\nNAME = 'shop'\n"
+    )
+    file = tmp_path / "ours" / "settings.toml"
+    file.parent.mkdir()
     file.write_text('[database]\nkeyspace = "ours"\n')
-    (tmp_path / "settings.local.toml").write_text('path = "local"\n')
-    (tmp_path / "dynaconf_hooks.py").write_text('def post(settings):\n    return {"PATH": "hook"}\n')
+    (file.parent / "settings.local.toml").write_text('path = "local"\n')
+    (file.parent / "dynaconf_hooks.py").write_text('def post(settings):\n    return {"PATH": "hook"}\n')
     for name, value in {
         "SETTINGS_FILE": str(foreign), "MERGE_ENABLED": "true", "NESTED_SEPARATOR": "false", "DOTTED_LOOKUP": "false",
-        "INDEX_SEPARATOR": "_", "ENVIRONMENTS": "true", "INCLUDES": f'["{foreign}"]',
+        "INDEX_SEPARATOR": "_",
     }.items():  # fmt: skip
         monkeypatch.setenv(f"{name}_FOR_DYNACONF", value)
     monkeypatch.setenv("DYNACONF_PATH", "dynaconf")
-    of_application = Dynaconf(settings_files=[str(foreign)])
+    of_application = Dynaconf()
     before = of_application.as_dict()
+    assert before["NAME"] == "shop"
+    loaded_before = times.read_text()
     # When our settings are loaded
     settings = load(settings_file=file, database__port=1)
-    # Then they are those of the file and the argument, and the application's are as before
+    # Then they are those of the file and the argument, and the application's are as before and were not read again
     assert settings == Settings(database=DatabaseSettings(keyspace="ours", port=1))
     assert of_application.as_dict() == before
+    assert times.read_text() == loaded_before
 
 
 def test_several_stores_with_different_settings_live_in_one_process(

@@ -95,6 +95,7 @@ def test_settings_and_their_sections_hide_secrets_in_repr() -> None:
         ("redis://token@cache/0", "redis://**@cache/0"),
         ("redis://cache/0?password=geheim&ssl_cert_reqs=none", "redis://cache/0?password=**&ssl_cert_reqs=none"),
         ("redis://cache/0?password=ge@heim", "redis://**@heim"),
+        ("redis://cache/0?password=ge:h@eim", "redis://**@eim"),
         ("redis://ann:g;e@cache/0", "redis://ann:**@cache/0"),
         ("redis://ann:g;x://e@cache/0", "redis://**;x://**@cache/0"),
         ("sentinel://a:1;sentinel://b:2", "sentinel://a:1;sentinel://b:2"),

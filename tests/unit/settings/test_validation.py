@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from scylla_store import ConfigurationError, ScyllaStore
-from scylla_store.settings import CelerySettings, ChunkingSettings, DatabaseSettings, IndexSettings, Settings, load
+from scylla_store.settings import (
+    CelerySettings,
+    ChunkingSettings,
+    DatabaseSettings,
+    IndexSettings,
+    Settings,
+    SyncSettings,
+    load,
+)
 from scylla_store.settings.catalogue import Option, catalogue
 
 OPTIONS = catalogue(Settings)
@@ -124,6 +132,10 @@ def test_texts_of_another_shape_are_refused(overrides: dict[str, Any]) -> None:
         ({"index__fields": ["title", "sections[x]"]}, "index.fields: 'sections[x]' is wrong at character 9"),
         ({"database__password": "geheim"}, "database.password needs database.username"),
         ({"index__url": "http://q:6333", "index__tls__enabled": True}, "index.url must begin with https://"),
+        (
+            {"index__prefer_grpc": True, "index__tls__verify": False},
+            "index.tls.verify must be true when index.prefer_grpc",
+        ),
         ({"celery__result_backend": "rediss://:geheim@r/1"}, "celery.result_backend needs celery.tls.enabled"),
     ],
 )
@@ -185,6 +197,12 @@ def test_settings_made_by_hand_are_checked_like_loaded_ones() -> None:
 
     assert "3 settings are wrong" in str(failure.value)
     assert "database.port = 0 must be a whole number from 1 to 65,535" in str(failure.value)
+
+
+@pytest.mark.parametrize("margin", [10**400, float("nan"), float("inf"), True, "30", None])
+def test_a_number_made_by_hand_is_finite_and_no_text(margin: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"sync\.margin = .* must be a number from 0\.1 to 3,600$"):
+        Settings(sync=SyncSettings(margin=margin))
 
 
 def test_a_section_of_another_type_is_refused() -> None:
