@@ -63,21 +63,23 @@ class Searcher:
                 offset=start,
                 min_score=min_score,
             )
-            hits.update(self._hydrate(found, tried, namespace))
+            best = _best(found, tried, namespace)
+            tried.update(best)
+            hits.update(self._hydrate(best, wanted - len(hits)))
             if len(found) < size:
                 break
             start += size
         return list(hits.values())[offset:wanted]
 
-    def _hydrate(self, found: Sequence[Match], tried: set[ItemId], prefix: Namespace) -> dict[ItemId, Hit]:
-        best: dict[ItemId, Match] = {}
-        for match in found:
-            item = ItemId(tuple(match.payload["namespace"]), match.payload["key"])
-            if item not in tried and item.namespace[: len(prefix)] == prefix:
-                best.setdefault(item, match)
-        tried.update(best)
-        rows = self._reader.rows(list(best)) if best else {}
-        return {item: _hit(rows[item], match) for item, match in best.items() if item in rows}
+    def _hydrate(self, best: dict[ItemId, Match], wanted: int) -> dict[ItemId, Hit]:
+        """Reads as many items as are wanted, and the others only if some of those are gone."""
+        hits: dict[ItemId, Hit] = {}
+        ids = list(best)
+        for part in (ids[:wanted], ids[wanted:]):
+            if part and len(hits) < wanted:
+                rows = self._reader.rows(part)
+                hits.update((item, _hit(rows[item], best[item])) for item in part if item in rows)
+        return hits
 
     def _checked_vector(self, query: object, vector: Sequence[float] | None) -> Vector | None:
         if (query is None) == (vector is None):
@@ -93,6 +95,16 @@ class Searcher:
         if len(numbers) != self._embedder.dimensions or not all(math.isfinite(number) for number in numbers):
             raise ValidationError(f"vector must have {self._embedder.dimensions} finite numbers, it has {len(numbers)}")
         return numbers
+
+
+def _best(found: Sequence[Match], tried: set[ItemId], prefix: Namespace) -> dict[ItemId, Match]:
+    """The best match of each item under the prefix that was not tried before, best first."""
+    best: dict[ItemId, Match] = {}
+    for match in found:
+        item = ItemId(tuple(match.payload["namespace"]), match.payload["key"])
+        if item not in tried and item.namespace[: len(prefix)] == prefix:
+            best.setdefault(item, match)
+    return best
 
 
 def _check_score(min_score: object) -> None:

@@ -5,7 +5,9 @@ https://github.com/dleemiller/WordLlama
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,8 @@ class WordLlamaEmbedder:
 
 def _load() -> Any:
     try:
-        import wordllama
+        with _logging_untouched():
+            import wordllama
 
         folder = Path(wordllama.__file__).parent
         model = wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
@@ -48,6 +51,17 @@ def _load() -> Any:
         ) from exc
     model.tokenizer.no_padding()
     return model
+
+
+@contextmanager
+def _logging_untouched() -> Iterator[None]:
+    """The package calls logging.basicConfig when it is imported, which does nothing while the root logger has a handler."""
+    root, handler = logging.getLogger(), logging.NullHandler()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
 
 
 def _pooled(model: Any, texts: list[str]) -> Any:

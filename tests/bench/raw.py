@@ -1,7 +1,7 @@
 """The raw parts: what a careful programmer would write with the drivers alone, doing the same to the same tables.
 
-The driver's session is opened as ours is (token aware, tuples instead of named tuples, TCP_NODELAY), and statements are the
-same text; values are bound by the driver itself.
+Session and client are opened as ours are (tuples instead of named tuples, TCP_NODELAY, answers that are not compressed), and
+statements are the same text; values are bound by the driver itself.
 """
 
 from __future__ import annotations
@@ -78,13 +78,12 @@ class RawIndex:
     """qdrant-client, without anything of ours around it."""
 
     def __init__(self, settings: IndexSettings) -> None:
-        from qdrant_client import QdrantClient, models
+        from qdrant_client import models
 
-        assert settings.url is not None
+        from scylla_store.index.server.client import open_client
+
         self._models = models
-        self._client = QdrantClient(
-            url=settings.url, prefer_grpc=settings.prefer_grpc, grpc_port=settings.grpc_port, timeout=30
-        )
+        self._client = open_client(settings)
         self._collection = settings.collection
 
     def __enter__(self) -> RawIndex:

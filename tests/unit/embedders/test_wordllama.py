@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import logging
 import math
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,3 +93,15 @@ def test_a_package_that_is_missing_is_a_wrong_setting(monkeypatch: pytest.Monkey
 
     with pytest.raises(ConfigurationError, match="wordllama' cannot be loaded"):
         WordLlamaEmbedder().embed(["tea"])
+
+
+def test_loading_leaves_the_logging_of_the_application_alone() -> None:
+    # Given a process that has not set up any logging
+    code = (
+        "import logging; from scylla_store.embedders.wordllama import WordLlamaEmbedder;"
+        "WordLlamaEmbedder().embed(['tea']); root = logging.getLogger(); print(root.level, root.handlers)"
+    )
+
+    # Then it is as it was
+    answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert answer.stdout.strip() == f"{logging.WARNING} []"

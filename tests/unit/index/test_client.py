@@ -19,11 +19,13 @@ from scylla_store.settings.options import IndexSettings, TlsSettings
 
 
 @contextmanager
-def server_of_version(version: str) -> Iterator[str]:
-    """URL of a server that only says its version."""
+def server_of_version(version: str, encodings: list[str | None] | None = None) -> Iterator[str]:
+    """URL of a server that only says its version, and notes which encodings it was asked for."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if encodings is not None:
+                encodings.append(self.headers["Accept-Encoding"])
             body = json.dumps({"title": "qdrant - vector search engine", "version": version}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -49,6 +51,16 @@ def test_a_server_without_conditional_upserts_is_refused(version: str) -> None:
         with pytest.raises(ConfigurationError, match=rf"Qdrant {version}; 1\.16 or newer"):
             index.connect()
         index.close()
+
+
+def test_answers_are_asked_for_uncompressed_because_others_come_in_pieces_that_wait_for_each_other() -> None:
+    encodings: list[str | None] = []
+    with server_of_version("1.18.3", encodings) as url:
+        index = QdrantServer(IndexSettings(url=url))
+        index.connect()
+        index.close()
+
+    assert encodings == ["identity"]
 
 
 @pytest.mark.parametrize("version", ["1.16.0", "1.18.3", "2.0.0", "1.20.0-dev"])
