@@ -32,10 +32,13 @@ class Recording:
         self.go = threading.Event()
         self.go.set()
         self.entered = threading.Event()
+        self.gave_up = threading.Event()
 
     def send(self, refs: Sequence[Ref], task_id: str) -> None:
         self.entered.set()
-        assert self.go.wait(DEADLINE)
+        if not self.go.wait(DEADLINE):
+            self.gave_up.set()
+            raise BrokerUnavailable
         if self.down:
             raise BrokerUnavailable
         self.sent.append((task_id, [ref.intent.item.key for ref in refs]))
@@ -132,6 +135,7 @@ def test_close_does_not_wait_for_a_broker_that_hangs(publisher: Publisher, dispa
     publisher.close(timeout=0.05)
 
     assert not dispatcher.sent
+    assert not dispatcher.gave_up.is_set()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
