@@ -10,6 +10,7 @@ from typing import Any
 
 from scylla_store.clock import SECOND, Clock
 from scylla_store.database.base import Registration
+from scylla_store.database.cql.batches import chunks
 from scylla_store.database.cql.encoding import bigint, integer, labels, smallint, text
 from scylla_store.database.cql.session import Session
 from scylla_store.identity import ItemId, Namespace, item_digest, sort_key
@@ -29,11 +30,15 @@ class Namespaces:
     def register(self, namespaces: Iterable[Namespace], *, now: int) -> None:
         """See `Database.register`."""
         time = bigint(now)
-        statements = [
-            self._session.bound("register", [time, time, smallint(_shard(namespace)), labels(namespace)])
-            for namespace in namespaces
-        ]
-        for _ in self._session.each(statements, self._session.deadline(), write=True):
+        by_shard: dict[int, list[Any]] = {}
+        for namespace in namespaces:
+            shard = _shard(namespace)
+            statement = self._session.bound("register", [time, time, smallint(shard), labels(namespace)])
+            by_shard.setdefault(shard, []).append(statement)
+        limit = self._session.settings.max_batch_bytes
+        parts = (part for statements in by_shard.values() for part in chunks(statements, limit))
+        requests = (part[0] if len(part) == 1 else self._session.batch(part, logged=False) for part in parts)
+        for _ in self._session.each(requests, self._session.deadline(), write=True):
             pass
 
     def unregister(self, registration: Registration) -> None:
