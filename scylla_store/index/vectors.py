@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,24 +10,34 @@ from scylla_store.errors import BadVector
 from scylla_store.index.base import Point, Vector
 
 
-def checked_vectors(points: Iterable[Point], dimensions: int) -> list[list[float] | None]:
+def checked_vectors(points: Sequence[Point], dimensions: int) -> list[list[float] | None]:
     """The vector of each point as a list of floats; raises BadVector when one is not finite or of the wrong size."""
-    return [None if point.vector is None else _checked(point.id, point.vector, dimensions) for point in points]
+    given = [point.vector for point in points if point.vector is not None]
+    if not given:
+        return [None for _ in points]
+    together = float32(given)
+    if together is None or together.shape != (len(given), dimensions) or not np.isfinite(together).all():
+        raise BadVector(next(_faults(points, dimensions)))
+    listed = iter(together.tolist())
+    return [None if point.vector is None else next(listed) for point in points]
 
 
-def _checked(identifier: str, vector: Vector, dimensions: int) -> list[float]:
-    numbers = float32(vector)
-    if numbers is None or numbers.shape != (dimensions,):
-        size = len(vector) if numbers is None or numbers.ndim == 1 else f"the shape {numbers.shape}"
-        raise BadVector(f"The vector of point {identifier} has {size} numbers, the collection's have {dimensions}")
-    if not np.isfinite(numbers).all():
-        raise BadVector(f"The vector of point {identifier} has values that are not finite as 32-bit floats")
-    listed: list[float] = numbers.tolist()
-    return listed
+def _faults(points: Sequence[Point], dimensions: int) -> Iterator[str]:
+    """What is wrong, for each point with a vector that is."""
+    for point in points:
+        if point.vector is None:
+            continue
+        numbers = float32(point.vector)
+        if numbers is None or numbers.ndim != 1:
+            yield f"The vector of point {point.id} is not a list of numbers"
+        elif len(numbers) != dimensions:
+            yield f"The vector of point {point.id} has {len(numbers)} numbers, the collection's have {dimensions}"
+        elif not np.isfinite(numbers).all():
+            yield f"The vector of point {point.id} has values that are not finite as 32-bit floats"
 
 
-def float32(vector: Vector) -> np.ndarray | None:
-    """The vector as the engine stores it, or None when it is not made of numbers."""
+def float32(vector: Vector | Sequence[Vector]) -> np.ndarray | None:
+    """A vector, or several of one size, as the engine stores them; None when they are not made of numbers."""
     try:
         with np.errstate(over="ignore"):
             return np.asarray(vector, dtype=np.float32)
