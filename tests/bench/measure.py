@@ -6,7 +6,8 @@ import gc
 import operator
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -110,11 +111,11 @@ def compared(
 def times(action: Callable[[int], object], numbers: Iterable[int]) -> list[float]:
     """Seconds of each call, one after another."""
     seconds = []
-    gc.collect()
-    for number in numbers:
-        began = time.perf_counter()
-        action(number)
-        seconds.append(time.perf_counter() - began)
+    with settled():
+        for number in numbers:
+            began = time.perf_counter()
+            action(number)
+            seconds.append(time.perf_counter() - began)
     return seconds
 
 
@@ -129,10 +130,21 @@ def median_time(action: Callable[[int], object], calls: int) -> Measurement:
 
 def rate(count: int, action: Callable[[], object]) -> float:
     """How many things a second, when the action does `count` of them."""
+    with settled():
+        began = time.perf_counter()
+        action()
+        return count / (time.perf_counter() - began)
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """The garbage collector looks at what the measured code makes, not at the documents that wait to be written."""
     gc.collect()
-    began = time.perf_counter()
-    action()
-    return count / (time.perf_counter() - began)
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def percentile(ordered: Sequence[float], percent: int) -> float:

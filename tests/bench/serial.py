@@ -14,7 +14,7 @@ from scylla_store.points import Draft, drafts
 from scylla_store.rows import decode
 from tests.bench.documents import Document
 from tests.bench.installation import HoldingStore
-from tests.bench.measure import Spread
+from tests.bench.measure import Spread, settled
 from tests.bench.model import word_llama
 
 Namespace = tuple[str, ...]
@@ -50,7 +50,8 @@ class SerialParts:
     def rate(self, namespace: Namespace, found: Sequence[Document]) -> float:
         """Documents a second over all parts, of documents that are written first."""
         tasks = self.holding.write(namespace, found)
-        return len(found) / sum(self._run(namespace, refs) for refs, _ in tasks)
+        with settled():
+            return len(found) / sum(self._run(namespace, refs) for refs, _ in tasks)
 
     def shares(self) -> dict[str, float]:
         """Median seconds of each part, for one task."""
