@@ -59,8 +59,15 @@ def test_an_upsert_replaces_payload_and_vector(index: Index) -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    [{"version": "5"}, {"version": None}, {"version": 5.5}, {"fingerprint": ""}, {"fingerprint": 7}],
-    ids=["version as text", "no version", "version as float", "no fingerprint", "fingerprint as number"],
+    [{"version": "5"}, {"version": -5}, {"version": None}, {"version": 5.5}, {"fingerprint": ""}, {"fingerprint": 7}],
+    ids=[
+        "version as text",
+        "negative version",
+        "no version",
+        "version as float",
+        "no fingerprint",
+        "fingerprint as number",
+    ],
 )
 def test_a_payload_that_does_not_parse_counts_as_version_0_without_fingerprint(
     index: Index, payload: dict[str, object]
