@@ -63,7 +63,8 @@ def encode_value(
         raise ValidationError(f"{argument} cannot be turned into JSON: {type(exc).__name__}") from exc
     if len(body) > max_bytes:
         raise ValidationError(f"{argument} has {len(body)} bytes in JSON; at most {max_bytes} are allowed")
-    if (converted is not None and converted.results) or not _is_plain(value, max_depth) or _may_hold_long_numbers(text):
+    # Whatever the encoder converted is not plain either, so its results are looked at too.
+    if not _is_plain(value, max_depth) or _may_hold_long_numbers(text):
         _Check(converted, max_depth, argument).run(value)
     return body
 

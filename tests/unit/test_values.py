@@ -266,16 +266,20 @@ def test_the_encoder_is_asked_once_for_each_value_and_never_for_plain_ones() -> 
     asked = []
     value = UUID(int=7)
 
-    encode({"a": value, "b": [value, 1, None, "x"]}, lambda given: asked.append(given) or str(given))
+    def encoder(converted: object) -> str:
+        asked.append(converted)
+        return str(converted)
+
+    encode({"a": value, "b": [value, 1, None, "x"]}, encoder)
 
     assert asked == [value]
 
 
 def test_an_encoder_may_return_what_it_converts_in_turn() -> None:
-    steps = {Decimal: lambda value: {value}, set: list}
+    def encoder(value: Any) -> Any:
+        return sorted(value) if isinstance(value, set) else {str(value)}
 
-    assert encode({"a": Decimal(2)}, lambda value: "2" if value == 2 else steps[type(value)](value)) == b'{"a":"2"}'
-    assert encode({"a": {1}}, lambda value: list(value)) == b'{"a":[1]}'
+    assert encode({"a": Decimal(2)}, encoder) == b'{"a":["2"]}'
 
 
 @pytest.mark.parametrize(

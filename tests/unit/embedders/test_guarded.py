@@ -6,6 +6,7 @@ import contextvars
 import logging
 import math
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -242,14 +243,13 @@ def test_after_an_error_the_next_call_is_made() -> None:
 
 def test_the_embedder_sees_the_context_of_its_caller() -> None:
     tenant = contextvars.ContextVar("tenant", default="nobody")
-    seen = []
-    embedder = guarded(Recording(lambda texts: seen.append(tenant.get()) or [[1.0, 0.0]]))  # type: ignore[func-returns-value]
+    embedder = guarded(Recording(lambda texts: [[float(tenant.get() == "alice"), 0.0] for _ in texts]))
 
     token = tenant.set("alice")
-    embedder.embed(["a"])
+    vectors = embedder.embed(["a"])
     tenant.reset(token)
 
-    assert seen == ["alice"]
+    assert vectors == [[1.0, 0.0]]
 
 
 # -- time
@@ -319,6 +319,53 @@ def test_with_more_concurrency_calls_run_beside_each_other() -> None:
         assert first.answer is None
 
 
+def test_an_abandoned_call_stops_others_whatever_the_concurrency() -> None:
+    with hanging(SOON, concurrency=2) as (embedder, inner):
+        for text in ("slow", "quick"):
+            with pytest.raises(EmbedderUnavailable):
+                embedder.embed([text])
+
+        assert inner.calls == [["slow"]]
+
+
+class SoftTimeLimit(Exception):
+    """As Celery raises it in the thread that waits."""
+
+
+@pytest.fixture
+def soft_time_limit() -> Iterator[Callable[[], None]]:
+    """Raises SoftTimeLimit in the main thread, once called."""
+
+    def handle(*_: object) -> None:
+        raise SoftTimeLimit
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    yield lambda: os.kill(os.getpid(), signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_call_whose_caller_is_interrupted_is_abandoned_too(soft_time_limit: Callable[[], None]) -> None:
+    with hanging(LONG) as (embedder, inner):
+        # Given a call that hangs, and one that waits for it
+        waiting: list[InThread] = []
+
+        def interrupt() -> None:
+            inner.hanging.wait()
+            waiting.append(InThread(embedder))
+            soft_time_limit()
+
+        threading.Thread(target=interrupt, daemon=True).start()
+
+        # When the first caller is interrupted
+        with pytest.raises(SoftTimeLimit):
+            embedder.embed(["slow"])
+
+        # Then neither the one that waits nor the next waits any longer
+        assert isinstance(waiting[0].end(), EmbedderUnavailable)
+        assert isinstance(InThread(embedder).end(), EmbedderUnavailable)
+        assert inner.calls == [["slow"]]
+
+
 def test_the_dimensions_of_a_function_that_hangs_are_not_waited_for() -> None:
     release = threading.Event()
 
@@ -382,6 +429,24 @@ def test_a_child_process_embeds_although_a_call_hangs_in_its_parent() -> None:
 
         assert os.waitstatus_to_exitcode(status) == 0
         assert not works(embedder)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_what_was_closed_before_a_fork_is_closed_in_the_child() -> None:
+    embedder = guarded(Recording())
+    embedder.close()
+
+    child = os.fork()
+    if child == 0:
+        try:
+            embedder.embed(["a"])
+        except StoreClosed:
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_a_machine_without_threads_left_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
