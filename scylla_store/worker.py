@@ -105,6 +105,7 @@ class Worker:
         report.acked += len(outcome.acked)
         report.waiting += len(outcome.waiting)
         report.embedded += outcome.embedded
+        self._give_back(refs, outcome, report)
         self._judge(refs, outcome, report)
         return report
 
@@ -158,6 +159,15 @@ class Worker:
         delay = _micro(self._settings.outage_delay * (0.5 + self._random()))
         self._try_later(own, delay, report, first_failed_at=None)
 
+    def _give_back(self, refs: list[Ref], outcome: Outcome, report: WorkReport) -> None:
+        """What could not be decided yet comes back soon, and was no attempt; left as it is, it would look like a death."""
+        done = {ref.intent.key for ref in outcome.acked}
+        left = [ref for ref in refs if ref.intent.key not in done and ref.intent.item not in outcome.failures]
+        counted = [replace(ref, attempts=ref.attempts - 1) for ref in left if ref.again]
+        if counted:
+            later = self._clock.now() + max(_micro(self._settings.backoff), report.postpone)
+            self._note(counted, later, None, first_failed_at=None)
+
     def _judge(self, refs: list[Ref], outcome: Outcome, report: WorkReport) -> None:
         """Each failure: a dead letter, or another attempt later."""
         now = self._clock.now()
@@ -180,13 +190,14 @@ class Worker:
         """
         report.retry += refs
         later = self._clock.now() + max(delay, report.postpone)
+        self._note(refs, later, report.error, first_failed_at=first_failed_at)
+
+    def _note(self, refs: list[Ref], later: int, error: str | None, *, first_failed_at: int | None) -> None:
         try:
             entries = self._database.outbox.get([ref.intent.key for ref in refs])
             self._database.outbox.update(
                 [
-                    Bookkeeping(
-                        ref.intent.key, later, ref.attempts, report.error, entry.first_failed_at or first_failed_at
-                    )
+                    Bookkeeping(ref.intent.key, later, ref.attempts, error, entry.first_failed_at or first_failed_at)
                     for ref in refs
                     if (entry := entries.get(ref.intent.key)) is not None
                 ]

@@ -13,6 +13,7 @@ from scylla_store.database.memory import MemoryDatabase
 from scylla_store.database.slots import Page, SlottedOutbox
 from scylla_store.embedders import HashingEmbedder
 from scylla_store.errors import DatabaseUnavailable, EmbedderUnavailable, IndexUnavailable, OutcomeUnknown, StoreError
+from scylla_store.identity import ItemId
 from scylla_store.index.base import Vector
 from scylla_store.intents import Intent, IntentKey
 from tests.simulation.scheduler import Scheduler
@@ -34,6 +35,7 @@ class Faults:
         calm: nothing goes wrong any more.
         halves: second halves of logged batches that are on their way: the batch log brings them.
         late_requests: index requests that will take effect.
+        written: write ids by item and version; several are a tie.
     """
 
     scheduler: Scheduler
@@ -44,6 +46,7 @@ class Faults:
     calm: bool = False
     halves: list[Callable[[], Any]] = field(default_factory=list)
     late_requests: list[tuple[str, Callable[[], Any]]] = field(default_factory=list)
+    written: dict[tuple[ItemId, int], set[bytes]] = field(default_factory=dict)
 
     def request(self, what: str, action: Callable[[], Any]) -> Any:
         """Lets others run, then does the action, or fails."""
@@ -137,6 +140,8 @@ class _Writing:
 
     def commit(self, mutations: Sequence[Mutation]) -> list[StoreError | None]:
         """One step, or two: above the batch limit intents come first; a logged batch may appear by halves."""
+        for mutation in mutations:
+            self._faults.written.setdefault((mutation.id, mutation.version), set()).add(mutation.head[:16])
         intents = [intent for mutation in mutations for intent in mutation.intents]
         bare = [replace(mutation, intents=()) for mutation in mutations]
         if not intents or self._faults.calm or not self._faults.scheduler.chance(self._faults.split):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from scylla_store.clock import Clock
 from scylla_store.database.memory import MemoryDatabase
 from scylla_store.embedders import HashingEmbedder
 from scylla_store.identity import ItemId, item_digest
-from scylla_store.index.base import Vector
+from scylla_store.index.base import Point, Vector
 from scylla_store.index.memory import MemoryIndex
 from scylla_store.items import SyncStatus
-from scylla_store.points import Draft, Recipe, drafts
+from scylla_store.points import Draft, Recipe, drafts, fingerprint
 from scylla_store.receipts import Receipt
 from scylla_store.rows import Row, decode, unstamp
 from tests.simulation.faults import POISON
@@ -34,18 +35,42 @@ class Acknowledged:
 class Judge:
     """Looks at the stores themselves."""
 
-    def __init__(self, database: MemoryDatabase, index: MemoryIndex, recipe: Recipe, dimensions: int) -> None:
+    def __init__(
+        self,
+        items: Sequence[ItemId],
+        database: MemoryDatabase,
+        index: MemoryIndex,
+        recipe: Recipe,
+        written: Mapping[tuple[ItemId, int], set[bytes]],
+        dimensions: int,
+    ) -> None:
+        self.items = items
         self._database = database
         self._index = index
         self._recipe = recipe
+        self._written = written
         self._embedder = HashingEmbedder(dimensions)
+
+    def over(self, database: MemoryDatabase) -> Judge:
+        """The same judge of another database."""
+        return Judge(self.items, database, self._index, self._recipe, self._written, self._embedder.dimensions)
 
     def row(self, item: ItemId) -> Row | None:
         return decode(self._database.read([item]).get(item))
 
-    def check(self, items: Iterable[ItemId], writes: Iterable[Acknowledged], now: int, *, letters: bool) -> None:
+    def right_points(self, item: ItemId, now: int) -> set[str]:
+        """Ids of points that are as the current row wants them; none where that is not sure: ties, expiry."""
+        row = self.row(item)
+        if row is None or not row.is_live(now) or row.expires_at is not None:
+            return set()
+        if len(self._written.get((item, row.version), ())) > 1:
+            return set()
+        digest, mark = item_digest(item), fingerprint(row, self._recipe)
+        return {point.id for point in self._index.points_of([digest]).get(digest, []) if point.fingerprint == mark}
+
+    def check(self, writes: Sequence[Acknowledged], now: int, *, letters: bool) -> None:
         """Raises AssertionError with what is wrong; `letters`: whether documents may have ended as dead letters."""
-        for item in items:
+        for item in self.items:
             row = self.row(item)
             self._check_points(item, row, now, letters)
             self._check_letter(item, row, now)
@@ -100,11 +125,45 @@ class Judge:
         if row.head.write_id == receipt.write_id and row.is_visible(now):
             assert row.value() == write.value, f"{write} has another value"
         assert row.head.deleted or row.is_visible(now), f"{write.item.key} has expired and was not cleaned up"
-        status = receipt.status()
-        if status is SyncStatus.DEAD:
-            assert self._is_dead(row), f"{write} is dead without a letter"
-        else:
-            assert status in _ENDS, f"{write} is {status}"
+
+    def check_receipts(self, writes: Iterable[Acknowledged]) -> None:
+        """Every receipt says how its write ended."""
+        for write in writes:
+            status = write.receipt.status()
+            if status is SyncStatus.DEAD:
+                assert self._database.letter(item_digest(write.item)), f"{write} is dead without a letter"
+            else:
+                assert status in _ENDS, f"{write} is {status}"
+
+
+class Watch:
+    """The index, seen at every change: a point that is right for the current row stays right.
+
+    That is so for all but writes that drew the same version, while their own workers repair it.
+    """
+
+    def __init__(self, judge: Judge, index: MemoryIndex, clock: Clock, *, is_off: bool) -> None:
+        self._judge = judge
+        self._index = index
+        self._clock = clock
+        self._is_off = is_off
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._index, name)
+
+    def upsert(self, points: Sequence[Point], *, at_most: int) -> None:
+        items = {ItemId(tuple(point.payload["namespace"]), point.payload["key"]) for point in points}
+        self._check(items, lambda: self._index.upsert(points, at_most=at_most))
+
+    def delete(self, points: Sequence[tuple[str, str]]) -> None:
+        self._check(self._judge.items, lambda: self._index.delete(points))
+
+    def _check(self, items: Iterable[ItemId], action: Callable[[], None]) -> None:
+        right = {} if self._is_off else {item: self._judge.right_points(item, self._clock()) for item in items}
+        action()
+        for item, before in right.items():
+            lost = before - self._judge.right_points(item, self._clock())
+            assert not lost, f"{len(lost)} right points of {item.key} were harmed"
 
 
 def _short(points: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:

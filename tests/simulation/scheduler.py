@@ -25,6 +25,7 @@ class Actor:
         self.error: BaseException | None = None
         self.finished = False
         self.doomed = False
+        self.asleep_until = 0
         self._go = threading.Lock()
         self._go.acquire()
         self._scheduler = scheduler
@@ -60,6 +61,7 @@ class Scheduler:
 
     Attributes:
         ticks: what the clock may move by from one step to the next.
+        sleepiness: how often an actor rests for many steps, while the others go on.
         before_resume: called with the actor that goes on next.
         steps: how many I/Os there were.
         trace: what happened, one line each, while `is_traced`.
@@ -71,6 +73,7 @@ class Scheduler:
         self.back.acquire()
         self.now = START
         self.ticks: tuple[int, ...] = (0, 1)
+        self.sleepiness = 0.0
         self.steps = 0
         self.is_traced = is_traced
         self.trace: list[str] = []
@@ -105,7 +108,7 @@ class Scheduler:
             ready = [actor for actor in self.actors if not actor.finished]
             if not ready:
                 break
-            self.current = self.random.choice(ready)
+            self.current = self._choose(ready)
             self.now += self.random.choice(self.ticks)
             self.before_resume(self.current)
             self.current.resume()
@@ -116,3 +119,10 @@ class Scheduler:
             if actor.error is not None:
                 raise actor.error
         self.actors.clear()
+
+    def _choose(self, ready: list[Actor]) -> Actor:
+        awake = [actor for actor in ready if actor.asleep_until <= self.steps] or ready
+        actor = self.random.choice(awake)
+        if self.chance(self.sleepiness):
+            actor.asleep_until = self.steps + self.random.choice((5, 15, 40, 100))
+        return actor

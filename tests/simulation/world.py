@@ -10,19 +10,24 @@ from typing import Any
 from unittest import mock
 
 from scylla_store.clock import past_for_all
+from scylla_store.database.base import Mutation
 from scylla_store.database.memory import MemoryDatabase
+from scylla_store.drain import Scope
 from scylla_store.errors import StoreError
 from scylla_store.identity import ItemId
 from scylla_store.index.base import IndexSpecification
 from scylla_store.index.memory import MemoryIndex
 from scylla_store.intents import IntentKey, Kind, new_intent
 from scylla_store.items import Put
+from scylla_store.points import Recipe
+from scylla_store.receipts import Receipt
+from scylla_store.rows import Cells
 from scylla_store.settings.options import ChunkingSettings, ClockSettings, Settings, SyncSettings
 from scylla_store.wiring import Parts
 from scylla_store.writes import Change
 from tests.simulation.broker import Broker, Message, Publisher
 from tests.simulation.faults import POISON, Faults, Faulty, FaultyDatabase, FaultyEmbedder
-from tests.simulation.judge import Acknowledged, Judge
+from tests.simulation.judge import Acknowledged, Judge, Watch
 from tests.simulation.scheduler import SECOND, Actor, Scheduler
 
 SKEW = 2 * SECOND
@@ -58,11 +63,16 @@ class World:
         self.everything = everything
         self.items = tuple(ItemId(("sim",), key) for key in ("a", "b")[: choose.choice((1, 1, 2))])
         self.poisonous = choose.random() < 0.2
-        self.settings = replace(SETTINGS, sync=replace(SETTINGS.sync, max_attempts=3)) if self.poisonous else SETTINGS
+        sync = replace(
+            SETTINGS.sync, max_attempts=3 if self.poisonous else 100, restarts=choose.choice((0, 1, 2, 5))
+        )
+        self.settings = replace(SETTINGS, sync=sync)
         self.faults = Faults(
             self.scheduler, rate=choose.choice((0.0, 0.02, 0.06)), late=everything, file_too=everything
         )
-        self.scheduler.ticks = choose.choice(((0,), (0, 0, 0, 1), (0, 1, 50, 1000), (0, 1, 1000, SECOND // 10, SECOND)))
+        self.scheduler.ticks = choose.choice(((0,), (0,), (0, 0, 0, 1), (0, 1, 50, 1000), (0, 1, SECOND // 10, SECOND)))
+        self.scheduler.sleepiness = choose.choice((0.0, 0.05, 0.1, 0.2))
+        self._clocks = choose.choice(((0,), (0,), (0, 0, SECOND, -SECOND), (0, SKEW, -SKEW)))
         self._kill_rate = choose.choice((0.0, 0.005, 0.02))
         self._jump_rate = choose.choice((0.0, 0.01, 0.03))
         self.broker = Broker(self.scheduler, self.faults, int(SETTINGS.sync.time_limit * SECOND))
@@ -73,15 +83,20 @@ class World:
         self.newest: dict[ItemId, int] = {}
         self.held: dict[str, Message] = {}
         self.writing_since: dict[str, int] = {}
-        self.judge = Judge(self.database, self.index, self.parts("judge").recipe, DIMENSIONS)
+        recipe = Recipe(FaultyEmbedder(self.faults, DIMENSIONS).name, SETTINGS.chunking)
+        self.judge = Judge(self.items, self.database, self.index, recipe, self.faults.written, DIMENSIONS)
+        self.watch = Watch(self.judge, self.index, lambda: self.scheduler.now, is_off=everything or self.poisonous)
+        self.snapshot: dict[ItemId, Cells] = {}
 
     def run(self) -> None:
         """One schedule: trouble, calm, judgement."""
         with _seeded(self.seed):
             self._trouble()
             self._calm()
-            self.judge.check(self.items, self.acknowledged, self.scheduler.now, letters=self.poisonous)
+            self.judge.check(self.acknowledged, self.scheduler.now, letters=self.poisonous)
             self._much_later()
+            if self.everything and self.scheduler.chance(0.5):
+                self._restore()
 
     def _trouble(self) -> None:
         self.index.setup(IndexSpecification(DIMENSIONS, self.parts("setup").embedder.name))
@@ -107,7 +122,7 @@ class World:
         parts = Parts(
             self.settings,
             database=FaultyDatabase(self.database, self.faults, clock),  # type: ignore[arg-type]
-            index=Faulty(self.index, "index", self.faults),  # type: ignore[arg-type]
+            index=Faulty(self.watch, "index", self.faults),  # type: ignore[arg-type]
             dispatcher=self.broker,
             clock=clock,
         )
@@ -121,7 +136,7 @@ class World:
         self.scheduler.spawn(name, lambda: body(parts, name))
 
     def _set_clock(self, name: str) -> None:
-        self.offsets[name] = self.scheduler.random.choice((0, 0, 0, SECOND, -SECOND, SKEW, -SKEW))
+        self.offsets[name] = self.scheduler.random.choice(self._clocks)
 
     # -- actors
 
@@ -132,6 +147,7 @@ class World:
                 self._refresh(parts)
                 continue
             changes = self._changes(parts)
+            before = {write.receipt.write_id for write in self.acknowledged}
             try:
                 receipts = parts.writer.write([change for change, _, _ in changes])
             except StoreError as exc:
@@ -141,7 +157,7 @@ class World:
                 self.scheduler.note(f"  {kind} {change.id.key} acknowledged {receipt.version}")
                 receipt.database = self.database
                 self.acknowledged.append(Acknowledged(change.id, receipt, value))
-                self._expect(change.id, receipt.version or 0)
+                self._expect(change.id, receipt, before)
         self.writing_since.pop(name, None)
 
     def _changes(self, parts: Parts) -> list[tuple[Change, str, dict[str, Any] | None]]:
@@ -170,21 +186,32 @@ class World:
             return
         assert found is None or found.version >= before, f"read {found} after {before} was acknowledged"
 
-    def _expect(self, item: ItemId, version: int) -> None:
-        """A read after an acknowledged write sees it or a newer one."""
-        row = self.judge.row(item)
+    def _expect(self, item: ItemId, receipt: Receipt, before: set[bytes]) -> None:
+        """A read after an acknowledged write sees it or a newer one, and none that was acknowledged before it began."""
+        row, version = self.judge.row(item), receipt.version or 0
         assert row is not None, f"acknowledged {version} of {item.key}, and there is no row"
         assert row.version >= version, f"acknowledged {version} of {item.key}, and the row has {row.version}"
+        assert row.head.write_id not in before, f"acknowledged {version} of {item.key}, behind an earlier write"
         self.newest[item] = max(version, self.newest.get(item, 0))
 
     def _work(self, parts: Parts, name: str, rounds: int) -> None:
-        for _ in range(rounds):
+        for _ in range(3 * rounds):
             message = self.broker.receive()
             if message is None:
+                if self._is_over():
+                    return
                 continue
             self.held[name] = message
             self._handle(parts, message)
             del self.held[name]
+            rounds -= 1
+            if not rounds:
+                return
+
+    def _is_over(self) -> bool:
+        """Whether nobody is left who sends anything."""
+        senders = [actor for actor in self.scheduler.actors if not actor.name.startswith("worker")]
+        return all(actor.finished for actor in senders) and not self.broker.messages
 
     def _handle(self, parts: Parts, message: Message) -> None:
         for ref in message.refs:
@@ -197,7 +224,7 @@ class World:
     def _drain(self, parts: Parts, rounds: int) -> None:
         for _ in range(rounds):
             try:
-                parts.drain.run()
+                parts.drain.run(self.scheduler.random.choice((Scope.DUE, Scope.NEW, Scope.ALL)))
             except StoreError as exc:
                 self.scheduler.note(f"  drain failed: {exc}")
             self.scheduler.step("sleeps")
@@ -208,6 +235,8 @@ class World:
     def _disturb(self, actor: Actor) -> None:
         """Now and then time jumps, a clock steps, somebody is killed: never one that the promise makes an exception for."""
         chance, choose = self.scheduler.chance, self.scheduler.random
+        if chance(0.01):
+            self.snapshot = self.database.read(self.items)
         if self.faults.halves and chance(0.2):
             self.faults.flush()
         if self.faults.late_requests and chance(0.05):
@@ -248,40 +277,72 @@ class World:
     # -- afterwards
 
     def _calm(self) -> None:
-        """Faults end, time passes, drain and worker run until nothing is pending."""
+        """Faults end, time passes, drain and worker run until nothing is pending. Their clocks still differ."""
         self.faults.flush()
         self.faults.calm = True
-        parts = self.parts("calm")
         while self.faults.late_requests:
             self.faults.happen_late()
+        self._begin_calm()
         if self.everything:
-            self._empty(parts)
+            self._empty()
             self._repair()
-        self._empty(parts)
+        self._empty()
+
+    def _begin_calm(self) -> None:
+        self._calm_drain, self._calm_worker = self.parts("calm drain"), self.parts("calm worker")
+        self._set_clock("calm drain")
+        self._set_clock("calm worker")
 
     def _repair(self) -> None:
+        """What a reconciliation does for every item that differs."""
         now = self.scheduler.now
         for item in self.items:
             self.database.outbox.file([new_intent(item, b"reconciliation!!", 0, Kind.REPAIR, now=now, due=now)])
 
-    def _empty(self, parts: Parts) -> None:
+    def _empty(self) -> None:
         expired = self.scheduler.now + past_for_all(int(LONGEST_TTL * SECOND), 2 * SKEW) + 2 * SECOND
-        for _ in range(300):
-            is_calm = self.scheduler.now > expired and not self.broker.messages
-            if is_calm and not self.database.outbox.summary(10).pending:
+        for _ in range(200):
+            if self.scheduler.now > expired and not self.broker.messages and not self._is_anything_due():
                 return
-            self.scheduler.now += 10 * SECOND
-            parts.drain.run()
-            while (message := self.broker.receive()) is not None:
-                self._handle(parts, message)
-        raise AssertionError(f"The outbox does not become empty: {self.database.outbox.summary(10)}")
+            self._pass_time(3 * SECOND)
+        raise AssertionError("The outbox does not become empty")
+
+    def _is_anything_due(self) -> bool:
+        """Whether a row of the outbox waits; those behind the watermark without a note wait for the slow pass."""
+        tables = self.database.tables
+        noted = {straggler.slot for straggler in tables.stragglers()}
+        slots = {slot for slot, _ in tables.partitions(None, 1000)[0]}
+        return any(slot >= (tables.watermark() or 0) or slot in noted for slot in slots)
+
+    def _pass_time(self, microseconds: int) -> None:
+        self.scheduler.now += microseconds
+        self._calm_drain.drain.run()
+        while (message := self.broker.receive()) is not None:
+            self._handle(self._calm_worker, message)
 
     def _much_later(self) -> None:
-        """Of what was deleted or has expired nothing is left in the end."""
+        """The slow pass has found what a paused writer filed too late; of what was deleted or has expired nothing is left."""
         gone = [item for item in self.items if (row := self.judge.row(item)) is not None and row.head.deleted]
-        self.scheduler.now += _DAY
+        for _ in range(8):
+            self._pass_time(1000 * SECOND)
+        assert not self.database.tables.partitions(None, 1)[0], "rows of the outbox are never found"
+        self.judge.check_receipts(self.acknowledged)
         for item in gone:
             assert self.database.read([item]) == {}, f"something of {item.key} stayed behind"
+
+    def _restore(self) -> None:
+        """The database comes back from a backup, older than the index; a reconciliation makes them equal."""
+        rows = {item: cells for item, cells in self.snapshot.items() if cells.head is not None}
+        self.scheduler.note(f"restored: {({item.key: cells.version for item, cells in rows.items()})}")
+        self.database = MemoryDatabase(clock=lambda: self.scheduler.now)
+        self.database.setup()
+        for item, cells in rows.items():
+            self.database.write([Mutation(item, cells.version, cells.head or b"", cells.body)])
+        self.judge = self.judge.over(self.database)
+        self._begin_calm()
+        self._repair()
+        self._empty()
+        self.judge.check((), self.scheduler.now, letters=self.poisonous)
 
 
 @contextmanager
