@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -347,12 +348,18 @@ class World:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Write ids, intent ids and jitter from the seed, so that a schedule can be replayed exactly."""
+    """Write ids, intent ids and jitter from the seed, so that a schedule can be replayed exactly.
+
+    Slots have one shard here: shards are alike, and reading empty ones is most of the work.
+    """
     source = random.Random(f"ids of {seed}")
     state = random.getstate()
     random.seed(seed)
     try:
-        with mock.patch("os.urandom", source.randbytes):
+        with contextlib.ExitStack() as patches:
+            patches.enter_context(mock.patch("os.urandom", source.randbytes))
+            for module in ("intents", "writes", "database.slots"):
+                patches.enter_context(mock.patch(f"scylla_store.{module}.SHARDS", 1))
             yield
     finally:
         random.setstate(state)
