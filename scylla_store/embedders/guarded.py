@@ -8,7 +8,9 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from scylla_store.embedders.loading import Given, as_embedder
@@ -16,6 +18,9 @@ from scylla_store.errors import BadVector, ConfigurationError, EmbedderUnavailab
 from scylla_store.settings.options import EmbedderSettings
 
 log = logging.getLogger(__name__)
+
+_LINGER = 1.0
+"""Seconds that a thread stays without a call."""
 
 _LARGEST = 3.4e38
 """Vectors are stored as 32-bit floats, in which larger numbers are infinite."""
@@ -126,9 +131,10 @@ class GuardedEmbedder:
 
 
 class _Call:
-    """One call in a thread of its own."""
+    """One call in another thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.work = work
         self.is_over = False
         self.is_abandoned = False
         self.result: Any = None
@@ -136,7 +142,10 @@ class _Call:
 
 
 class _Gate:
-    """Lets calls through and counts those that hang, in one process."""
+    """Lets calls through and counts those that hang, in one process.
+
+    Calls are made in threads that stay a moment for the next one: starting one takes as long as embedding a short text.
+    """
 
     def __init__(self, name: str, settings: EmbedderSettings) -> None:
         self._name = name
@@ -146,16 +155,15 @@ class _Gate:
         self._running = 0
         self._abandoned = 0
         self._closed = False
+        self._todo: deque[_Call] = deque()
+        self._idle: set[threading.Thread] = set()
 
     def run(self, function: Any) -> Any:
         """What the function returns or raises, within the timeout."""
-        call = _Call()
+        call = _Call(partial(contextvars.copy_context().run, function))
         self._enter()
         try:
-            context = contextvars.copy_context()
-            threading.Thread(
-                target=context.run, args=(self._work, call, function), name="scylla-store-embed", daemon=True
-            ).start()
+            self._hand_over(call)
         except RuntimeError as exc:
             self._leave(call)
             raise EmbedderUnavailable(f"No thread can be started for the embedder {self._name}: {exc}") from exc
@@ -172,10 +180,13 @@ class _Gate:
         return call.result
 
     def close(self) -> None:
-        """Ends all waiting."""
+        """Ends all waiting, and the threads that have nothing to do."""
         with self._changed:
             self._closed = True
+            idle = list(self._idle)
             self._changed.notify_all()
+        for thread in idle:
+            thread.join()
 
     def _enter(self) -> None:
         deadline = time.monotonic() + self._timeout
@@ -187,13 +198,32 @@ class _Gate:
                 self._changed.wait(left)
             self._running += 1
 
-    def _work(self, call: _Call, function: Any) -> None:
-        try:
-            call.result = function()
-        except BaseException as exc:  # noqa: BLE001 - raised again in the thread that waits
-            call.error = exc
-        finally:
-            self._leave(call)
+    def _hand_over(self, call: _Call) -> None:
+        """To a thread that waits for work, or to a new one; RuntimeError when none can be started."""
+        with self._changed:
+            if len(self._idle) > len(self._todo):
+                self._todo.append(call)
+                self._changed.notify_all()
+                return
+        threading.Thread(target=self._serve, args=(call,), name="scylla-store-embed", daemon=True).start()
+
+    def _serve(self, call: _Call | None) -> None:
+        """Makes the call, and those that come soon after."""
+        while call is not None:
+            try:
+                call.result = call.work()
+            except BaseException as exc:  # noqa: BLE001 - raised again in the thread that waits
+                call.error = exc
+            finally:
+                self._leave(call)
+            call = self._next()
+
+    def _next(self) -> _Call | None:
+        with self._changed:
+            self._idle.add(threading.current_thread())
+            self._changed.wait_for(lambda: self._todo or self._closed, _LINGER)
+            self._idle.discard(threading.current_thread())
+            return self._todo.popleft() if self._todo and not self._closed else None
 
     def _leave(self, call: _Call) -> None:
         with self._changed:

@@ -405,6 +405,25 @@ def test_closing_twice_is_fine_and_no_call_is_made_after() -> None:
     assert inner.calls == []
 
 
+def test_calls_that_follow_each_other_share_a_thread_that_closing_ends() -> None:
+    # Given an embedder that notes its threads
+    threads: list[threading.Thread] = []
+
+    def noting(texts: list[str]) -> list[list[float]]:
+        threads.append(threading.current_thread())
+        return [[1.0] for _ in texts]
+
+    embedder = guarded(noting)
+
+    # When it is called again once the thread waits for more
+    embedder.embed(["a"])
+    until(lambda: embedder.embed(["b"]) == [[1.0]] and threads[-1] is threads[-2])
+
+    # Then closing leaves none of them
+    embedder.close()
+    assert [thread for thread in threads if thread.is_alive()] == []
+
+
 def test_calls_leave_no_thread_behind() -> None:
     embedder = guarded(HashingEmbedder(4))
     before = threading.active_count()
