@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import weakref
 from pathlib import Path
 
 from scylla_store.errors import EmbeddedIndexBusy
@@ -18,24 +19,24 @@ _FAR = 1 << 20
 
 
 class FolderLock:
-    """The lock file of a folder. It is free again when its owner closes it or dies, however that happens."""
+    """The lock file of a folder. It is free again when its owner closes it, drops it or dies, however that happens."""
 
     def __init__(self, folder: Path) -> None:
         """Takes it; raises EmbeddedIndexBusy while somebody else has it."""
-        self._path = folder / "lock"
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        self._close = weakref.finalize(self, os.close, file)
         try:
-            _lock(self._file)
+            _lock(file)
         except OSError as exc:
-            owner = _read(self._file)
-            os.close(self._file)
+            owner = _read(file)
+            self.close()
             raise EmbeddedIndexBusy(_busy(folder, owner)) from exc
-        os.lseek(self._file, 0, os.SEEK_SET)
-        os.write(self._file, f"{os.getpid():<12}".encode())
+        os.lseek(file, 0, os.SEEK_SET)
+        os.write(file, f"{os.getpid():<12}".encode())
 
     def close(self) -> None:
         """Lets others have it. In a forked child: closes the copy that would go on holding it after the owner's end."""
-        os.close(self._file)
+        self._close()
 
 
 def open_files(path: Path) -> list[int]:

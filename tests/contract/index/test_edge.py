@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -32,9 +33,23 @@ _OWNER = """
 import sys
 from pathlib import Path
 from scylla_store.index.edge import QdrantEdge
-QdrantEdge(Path(sys.argv[1])).connect()
+index = QdrantEdge(Path(sys.argv[1]))
+index.connect()
 print("owns", flush=True)
 sys.stdin.read()
+"""
+_FORKER = """
+import os, sys
+from pathlib import Path
+from scylla_store.index.edge import QdrantEdge
+from tests.contract.index.points import NOW, SPECIFICATION, keys, point
+index = QdrantEdge(Path(sys.argv[1]))
+index.setup(SPECIFICATION)
+index.upsert([point()], at_most=NOW)
+keys(index)
+if child := os.fork():
+    os.waitpid(child, 0)
+print("ended", flush=True)
 """
 
 
@@ -101,6 +116,19 @@ def test_a_process_killed_in_the_middle_of_writing_loses_nothing_acknowledged(tm
     index.close()
 
 
+def test_an_index_that_was_dropped_without_closing_gives_its_folder_back(tmp_path: Path) -> None:
+    index = QdrantEdge(tmp_path)
+    index.setup(SPECIFICATION)
+    index.upsert([point()], at_most=NOW)
+    del index
+    gc.collect()
+
+    again = QdrantEdge(tmp_path)
+
+    assert keys(again) == ["k"]
+    again.close()
+
+
 def test_what_was_written_is_there_after_closing_and_opening(index: QdrantEdge, tmp_path: Path) -> None:
     index.upsert([point("a"), point("b", vector=None)], at_most=NOW)
     index.close()
@@ -164,11 +192,8 @@ def _fork_and_report(folder: Path, report: int, gone: int, alive: int) -> None:
 
 def test_a_process_that_ends_without_closing_ends(tmp_path: Path) -> None:
     # Given a process that forks after it opened the index, and leaves both halves to the interpreter
-    program = _OWNER.replace(
-        'print("owns", flush=True)', "import os; child = os.fork(); child and os.waitpid(child, 0); print('ended')"
-    )
+    process = start(_FORKER, tmp_path)
     # When both end
-    process = start(program, tmp_path)
     out, _ = process.communicate("", timeout=60)
     # Then neither hangs in the engine
     assert (process.returncode, out) == (0, "ended\nended\n")
