@@ -87,8 +87,9 @@ class Writing(Protocol):
     def commit(self, mutations: Sequence[Mutation]) -> list[StoreError | None]:
         """Writes each mutation with its intents; returns, at its position, None or why it failed.
 
-        A mutation and its intents are one logged batch. Above the server's batch limit the intents are written first.
-        Mutations of one partition share batches within that limit; several batches are in flight.
+        A mutation and its intents are one logged batch, or the intents are written first: above the server's batch limit,
+        and for many mutations that are alone in their partitions. Mutations of one partition share batches within the
+        limit; several requests are in flight.
         """
 
 

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -309,6 +310,35 @@ def test_the_clock_is_that_of_the_nodes(database: ScyllaDB) -> None:
     assert list(reading.nodes.values()) == [0]
 
 
+def test_the_clock_is_read_right_outside_of_utc(database: ScyllaDB, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert abs(database.clock().now - system_clock()) < 5 * SECOND
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_store_that_is_closed_while_it_connects_leaves_no_thread(
+    settings: DatabaseSettings, database: ScyllaDB
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(threading.get_ident).result()
+        before = set(threading.enumerate())
+        other = ScyllaDB(settings)
+        connecting = pool.submit(other.ping)
+        deadline = time.monotonic() + 60
+        while set(threading.enumerate()) == before and not connecting.done():
+            assert time.monotonic() < deadline
+        other.close()
+        with suppress(StoreClosed, DatabaseUnavailable):
+            connecting.result()
+        while set(threading.enumerate()) - before:
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.01)
+
+
 def test_closing_twice_leaves_no_thread_and_ends_the_use(settings: DatabaseSettings, database: ScyllaDB) -> None:
     before = set(threading.enumerate())
     other = ScyllaDB(settings)
@@ -371,7 +401,7 @@ def own_server(cassandra: str) -> Iterator[Cassandra]:
 
 @pytest.fixture
 def impatient(own_server: Cassandra) -> Iterator[ScyllaDB]:
-    database = ScyllaDB(DatabaseSettings(contact_points=(own_server.address,), timeout=1.0))
+    database = ScyllaDB(DatabaseSettings(contact_points=(own_server.address,), timeout=3.0))
     database.setup()
     yield database
     database.close()
@@ -409,7 +439,7 @@ def test_too_many_deleted_rows_have_an_error_of_their_own(impatient: ScyllaDB) -
     namespace = ("full", uuid.uuid4().hex)
     now = system_clock()
     impatient.exhume([(ItemId(namespace, f"k{number}"), now) for number in range(600)])
-    with pytest.raises(TombstoneLimit, match="gc_grace_seconds"):
+    with pytest.raises(TombstoneLimit, match=f"'full', '{namespace[1]}'.*gc_grace_seconds"):
         impatient.keys(namespace, after=None, limit=100)
 
 

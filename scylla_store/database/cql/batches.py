@@ -20,6 +20,8 @@ FILED = bigint(1)
 """Write time of an outbox row: below that of any bookkeeping, which is below that of any ack (see `outbox`)."""
 
 _STATEMENT_OVERHEAD = 64
+_MANY_PARTITIONS = 8
+"""Writes alone in their partitions: from here on they are faster with all their intents first than in a batch each."""
 
 
 @dataclass(slots=True)
@@ -29,6 +31,21 @@ class Part:
     statements: list[BoundStatement] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     size: int = 0
+
+    def add(self, position: int, statements: Iterable[BoundStatement], size: int) -> None:
+        """Puts statements of a mutation into the request."""
+        self.statements += statements
+        self.positions.append(position)
+        self.size += size
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a commit sends: batches of items with their intents; and intents, and then the items that they belong to."""
+
+    batches: list[Part] = field(default_factory=list)
+    intents: list[Part] = field(default_factory=list)
+    items: list[Part] = field(default_factory=list)
 
 
 class Encoder:
@@ -64,33 +81,44 @@ class Encoder:
         )  # fmt: skip
         return self._session.bound("file_intent", values)
 
-    def parts(self, mutations: Sequence[Mutation], limit: int) -> tuple[list[Part], list[tuple[Part, Part]]]:
-        """Requests of at most `limit` bytes, those of one partition together.
-
-        Returns:
-            Batches, and for each mutation that is too large for one: its intents, and its item, to be sent after them.
-        """
-        batches: list[Part] = []
-        large: list[tuple[Part, Part]] = []
-        for group in _by_partition(mutations).values():
+    def plan(self, mutations: Sequence[Mutation], limit: int) -> Plan:
+        """Requests of at most `limit` bytes, those of one partition together."""
+        plan = Plan()
+        groups = _by_partition(mutations)
+        alone = [group[0] for group in groups.values() if len(group) == 1]
+        scattered = set(alone) if len(alone) >= _MANY_PARTITIONS else set()
+        first: list[tuple[int, Intent]] = []
+        for group in groups.values():
             current = Part()
             for position in group:
                 mutation = mutations[position]
                 item = self.item(mutation)
                 intents = [self.intent(intent) for intent in mutation.intents]
                 needed = weight([item, *intents])
-                if needed > limit:
-                    large.append((Part(intents, [position]), Part([item], [position])))
+                if needed > limit or position in scattered:
+                    first += ((position, intent) for intent in mutation.intents)
+                    plan.items.append(Part([item], [position], needed))
                     continue
                 if current.size + needed > limit:
-                    batches.append(current)
+                    plan.batches.append(current)
                     current = Part()
-                current.statements += (item, *intents)
-                current.positions.append(position)
-                current.size += needed
+                current.add(position, [item, *intents], needed)
             if current.positions:
-                batches.append(current)
-        return batches, large
+                plan.batches.append(current)
+        plan.intents = self._filing(first, limit)
+        return plan
+
+    def _filing(self, intents: Iterable[tuple[int, Intent]], limit: int) -> list[Part]:
+        """Requests that file intents, those of one partition together."""
+        groups: dict[tuple[int, int], list[Part]] = {}
+        for position, intent in intents:
+            statement = self.intent(intent)
+            needed = weight([statement])
+            parts = groups.setdefault((intent.key.slot, intent.key.shard), [Part()])
+            if parts[-1].size + needed > limit:
+                parts.append(Part())
+            parts[-1].add(position, [statement], needed)
+        return [part for parts in groups.values() for part in parts if part.positions]
 
 
 def key_values(slot: int, shard: int, due: int, intent: bytes) -> tuple[bytes, bytes, bytes, bytes]:

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from datetime import timezone
 
 from scylla_store.clock import SECOND, Clock, system_clock
 from scylla_store.database.base import ClockReading, Mutation, Registration, Writing
@@ -24,6 +25,9 @@ from scylla_store.rows import Cells, stamp
 from scylla_store.settings.options import DatabaseSettings
 
 _CLOCK = "SELECT toTimestamp(now()) FROM system.local"
+_CLOCK_PATIENCE = 1.0
+"""Seconds; a node that hangs must not hold up the writes that wait for this comparison."""
+
 _PING = "SELECT key FROM system.local"
 
 
@@ -64,26 +68,37 @@ class ScyllaDB:
         self._outbox.prepare(self._clock())
 
     def clock(self) -> ClockReading:
-        """See `Database.clock`. Each connected node is asked; half of the way there and back is taken off."""
-        driver = self._session.driver
-        offsets: dict[str, int] = {}
-        failures: list[StoreError] = []
-        for host in self._session.hosts():
-            sent = time.time_ns() // 1_000
-            try:
-                with translated(self._session.server, write=False):
-                    [[answer]] = driver.execute(_CLOCK, timeout=self._session.settings.timeout, host=host)
-            except DatabaseUnavailable as error:
-                failures.append(error)
-                continue
-            halfway = (sent + time.time_ns() // 1_000) // 2
-            offsets[str(host.endpoint)] = int(answer.timestamp() * SECOND) - halfway
+        """See `Database.clock`. All connected nodes are asked at once; half of the way there and back is taken off."""
+        offsets, failures = self._offsets()
         if not offsets:
             raise failures[0] if failures else DatabaseUnavailable()
         median = int(statistics.median(offsets.values()))
-        return ClockReading(
-            time.time_ns() // 1_000 + median, {node: offset - median for node, offset in offsets.items()}
-        )
+        return ClockReading(system_clock() + median, {node: offset - median for node, offset in offsets.items()})
+
+    def _offsets(self) -> tuple[dict[str, int], list[StoreError]]:
+        """How far each node that answers soon is from this machine's time (microseconds)."""
+        driver = self._session.driver
+        timeout = min(self._session.settings.timeout, _CLOCK_PATIENCE)
+        arrived: dict[str, int] = {}
+        asked = []
+        for host in self._session.hosts():
+            node, sent = str(host.endpoint), system_clock()
+            future = driver.execute_async(_CLOCK, timeout=timeout, host=host)
+            future.add_callback(lambda _, node=node: arrived.setdefault(node, system_clock()))
+            asked.append((node, sent, future))
+        offsets: dict[str, int] = {}
+        failures: list[StoreError] = []
+        for node, sent, future in asked:
+            try:
+                with translated(self._session.server, write=False):
+                    [[answer]] = future.result()
+            except DatabaseUnavailable as error:
+                failures.append(error)
+                continue
+            halfway = (sent + arrived.get(node, system_clock())) // 2
+            # The driver's datetimes are UTC, without saying so.
+            offsets[node] = int(answer.replace(tzinfo=timezone.utc).timestamp() * SECOND) - halfway
+        return offsets, failures
 
     def writing(self, ids: Sequence[ItemId]) -> AbstractContextManager[Writing]:
         """See `Database.writing`."""

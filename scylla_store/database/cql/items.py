@@ -10,7 +10,7 @@ from scylla_store.database.base import Mutation
 from scylla_store.database.cql.batches import Encoder, Part
 from scylla_store.database.cql.encoding import bigint, integer, labels, text, texts
 from scylla_store.database.cql.session import Deadline, Session
-from scylla_store.errors import StoreError
+from scylla_store.errors import StoreError, TombstoneLimit
 from scylla_store.identity import ItemId, Namespace
 from scylla_store.intents import Intent
 from scylla_store.rows import Cells
@@ -58,6 +58,12 @@ class Items:
 
     def keys(self, namespace: Namespace, *, after: str | None, limit: int) -> list[Cells]:
         """See `Database.keys`. Rows without a head (only the mark of a letter is left) do not count."""
+        try:
+            return self._scan(namespace, after, limit)
+        except TombstoneLimit as exc:
+            raise TombstoneLimit(f"Namespace {list(namespace)}: {exc}") from exc
+
+    def _scan(self, namespace: Namespace, after: str | None, limit: int) -> list[Cells]:
         found: list[Cells] = []
         partition = labels(namespace)
         deadline = self._session.deadline()
@@ -126,11 +132,10 @@ class _Writing:
     def commit(self, mutations: Sequence[Mutation]) -> list[StoreError | None]:
         """See `Writing.commit`."""
         failures: list[StoreError | None] = [None] * len(mutations)
-        batches, large = Encoder(self._session).parts(mutations, self._session.settings.max_batch_bytes)
-        if large:
-            self._send([intents for intents, _ in large], failures)
-            self._send([item for _, item in large if failures[item.positions[0]] is None], failures)
-        self._send(batches, failures)
+        plan = Encoder(self._session).plan(mutations, self._session.settings.max_batch_bytes)
+        self._send(plan.intents, failures)
+        self._send([item for item in plan.items if failures[item.positions[0]] is None], failures)
+        self._send(plan.batches, failures)
         return failures
 
     def _send(self, parts: Sequence[Part], failures: list[StoreError | None]) -> None:

@@ -11,7 +11,7 @@ from scylla_store.database.cql.cluster import shut_down
 from scylla_store.database.cql.errors import translated
 from scylla_store.database.cql.session import Session, check_version
 from scylla_store.database.cql.statements import bootstrap, migrations, statements
-from scylla_store.errors import ConfigurationError, DatabaseUnavailable
+from scylla_store.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session as DriverSession
@@ -26,11 +26,24 @@ _PATIENCE = 0.2
 def setup(session: Session, clock: Clock) -> None:
     """Makes the keyspace and applies the missing migrations under a lock; several at once are fine."""
     cluster, driver = session.open_without_schema()
+    deadline = time.monotonic() + session.settings.ddl_timeout
     try:
-        with translated(session.server, write=True):
-            _Setup(driver, session.settings, clock).run()
+        while not _try(_Setup(driver, session.settings, clock), session.server, deadline):
+            time.sleep(_PATIENCE)
     finally:
         shut_down(cluster)
+
+
+def _try(attempt: _Setup, server: str, deadline: float) -> bool:
+    """False when the server does not know yet what another setup makes at this moment, although it lists it already."""
+    try:
+        with translated(server, write=True):
+            attempt.run()
+    except SchemaMismatch as exc:
+        if exc.__cause__ is None or time.monotonic() > deadline:
+            raise
+        return False
+    return True
 
 
 class _Setup:
@@ -80,7 +93,7 @@ class _Setup:
         lifetime = int(self._settings.ddl_timeout * (1 + sum(map(len, migrations()))))
         take = f"UPDATE leases USING TTL {lifetime} SET owner = %s, expires_at = %s WHERE name = %s IF owner = null"
         [row] = self._execute(take, self._owner, self._clock() + lifetime * SECOND, _LOCK)
-        return bool(row[0])
+        return bool(row[0]) or self._owner in row  # the driver may have sent it twice
 
     def _exists(self, kind: str, table: str | None = None) -> bool:
         if table is None:

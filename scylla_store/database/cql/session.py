@@ -78,10 +78,13 @@ class Session:
                 f"The database ({self.server}) has not let another thread of this process connect yet"
             )
         try:
-            if self._closed:
-                raise StoreClosed
+            self._check_open()
             if self._driver is None:
                 self._open()
+                self._check_open()
+        except StoreClosed:  # by another thread, while this one connected
+            self.disconnect()
+            raise
         finally:
             self._lock.release()
 
@@ -178,10 +181,13 @@ class Session:
 
     def open_without_schema(self) -> tuple[Cluster, DriverSession]:
         """A connection of its own that needs neither keyspace nor tables, for setup; the caller shuts it down."""
-        if self._closed:
-            raise StoreClosed
+        self._check_open()
         with translated(self.server, write=False):
             return open_cluster(self.settings)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed
 
     def _send(self, request: Any, deadline: Deadline, write: bool, profile: object) -> ResponseFuture | StoreError:
         try:

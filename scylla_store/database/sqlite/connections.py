@@ -20,7 +20,8 @@ from scylla_store.database.sqlite.errors import translated
 from scylla_store.errors import DatabaseUnavailable, StoreClosed
 
 _MOST_IDLE = 8
-_CLOSE_SECONDS = 1.5
+_CLOSE_SECONDS = 0.3
+"""How long a close waits for statements of other threads; the executor was waited for before that."""
 _live: weakref.WeakSet[Connections] = weakref.WeakSet()
 _inherited: list[sqlite3.Connection] = []
 
