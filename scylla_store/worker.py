@@ -135,7 +135,8 @@ class Worker:
             failure = Failure.of(DocumentFailed(f"Given up after {ref.attempts} attempts: {reason}"))
             self._bury(ref.intent.item, [ref], Failed(failure, ref.intent.write_id), report, ref.attempts)
         counted = [replace(ref, attempts=ref.attempts + 1) for ref in counted if ref not in spent]
-        self._database.outbox.update([self._attempting(ref, entries[ref.intent.key]) for ref in counted])
+        if counted:
+            self._database.outbox.update([self._attempting(ref, entries[ref.intent.key]) for ref in counted])
         return first + counted
 
     def _attempting(self, ref: Ref, entry: Entry) -> Bookkeeping:

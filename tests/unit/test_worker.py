@@ -1,0 +1,329 @@
+"""Attempts, delays and dead letters: what a worker makes of failures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from scylla_store.clock import SECOND
+from scylla_store.database.base import ClockReading, Mutation
+from scylla_store.embedders import HashingEmbedder
+from scylla_store.errors import DatabaseUnavailable, EmbedderUnavailable, IndexUnavailable
+from scylla_store.identity import item_digest
+from scylla_store.intents import Bookkeeping, Kind, Ref
+from scylla_store.items import SyncStatus
+from scylla_store.testing import FailingEmbedder
+from tests.unit.core import ITEM, OTHER, Core, raises
+
+
+def failing(**options: object) -> Core:
+    """Texts with "bad" in them cannot be embedded."""
+    return Core(
+        embedder=FailingEmbedder(
+            lambda text: "bad" in text, error=ValueError("no"), inner=HashingEmbedder(8), **options
+        )
+    )  # type: ignore[arg-type]
+
+
+def again(core: Core, ref: Ref) -> Ref:
+    """As the drain sends it."""
+    entry = core.database.outbox.get([ref.intent.key])[ref.intent.key]
+    return Ref(entry.intent, entry.attempts, again=True)
+
+
+def buried(core: Core, text: str = "bad") -> Ref:
+    """A write that has become a dead letter, and its ref."""
+    ref = core.ref(core.put(text))
+    core.work(ref)
+    core.work(again(core, ref))
+    assert core.work(again(core, ref)).dead == 1
+    return ref
+
+
+def test_an_outage_is_a_delay_and_no_attempt() -> None:
+    # Given
+    core = Core(embedder=FailingEmbedder(error=EmbedderUnavailable("down")))
+    receipt = core.put()
+    ref = core.ref(receipt)
+
+    # When
+    report = core.work(ref)
+
+    # Then it waits, its reason is noted, and nothing was counted
+    entry = core.database.outbox.get([receipt.intent])[receipt.intent]
+    assert (report.waiting, report.retry, entry.attempts) == (1, [ref], 0)
+    assert entry.error == "EmbedderUnavailable: down"
+    assert entry.next_attempt > core.clock()
+    assert receipt.status() is SyncStatus.RETRYING
+
+
+def test_the_attempt_that_was_counted_before_an_outage_is_given_back() -> None:
+    core = Core(embedder=FailingEmbedder(error=EmbedderUnavailable("down")))
+    ref = core.ref(core.put())
+
+    for _ in range(10):
+        core.work(again(core, ref))
+
+    assert again(core, ref).attempts == 0
+    assert core.database.letters(after=None, limit=1) == []
+
+
+def test_a_database_that_is_down_before_anything_was_begun_costs_nothing() -> None:
+    core = Core()
+    ref = core.ref(core.put())
+    core.db.outbox.before["get"] = lambda: raises(DatabaseUnavailable("down"))
+
+    report = core.work(again(core, ref))
+
+    assert (report.waiting, report.error) == (1, "DatabaseUnavailable: down")
+    assert again(core, ref).attempts == 0
+
+
+def test_a_document_that_fails_is_tried_again_with_its_attempts_and_ends_as_a_dead_letter() -> None:
+    # Given
+    core = failing()
+    receipt = core.put("bad")
+    good = core.put("good", OTHER)
+
+    # When it is tried as often as is allowed
+    first = core.work(core.ref(receipt), core.ref(good))
+    assert (first.acked, len(first.retry), first.retry[0].attempts) == (1, 1, 1)
+    core.work(again(core, core.ref(receipt)))
+    assert receipt.status() is SyncStatus.RETRYING
+    last = core.work(again(core, core.ref(receipt)))
+
+    # Then
+    letter = core.database.letter(item_digest(ITEM))
+    assert letter is not None
+    assert (last.dead, letter.attempts, letter.reason) == (1, 3, "ValueError")
+    assert letter.write_id == receipt.write_id
+    assert receipt.status() is SyncStatus.DEAD
+    assert [point.payload["path"] for point in core.points()] == [None]
+    assert core.refs() == []
+
+
+def test_a_newer_write_takes_the_letter_away_when_it_is_indexed() -> None:
+    core = failing()
+    buried(core)
+
+    core.work(core.ref(core.put("good")))
+
+    assert core.database.letter(item_digest(ITEM)) is None
+    assert core.row().letter is None  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("end", ["delete", "expiry"])
+def test_the_letter_goes_with_its_item(end: str) -> None:
+    core = failing()
+    ref = core.ref(core.put("bad", ttl=3600.0))
+    for _ in range(3):
+        core.work(again(core, ref))
+    assert core.database.letter(item_digest(ITEM)) is not None
+
+    if end == "delete":
+        core.delete()
+    core.clock.advance(7200)
+    core.work(*core.refs())
+
+    assert core.database.letter(item_digest(ITEM)) is None
+
+
+def test_a_dead_write_is_not_tried_again_by_other_intents_of_its_item_but_by_a_repair() -> None:
+    # Given a dead letter whose item has another intent
+    core = failing()
+    buried(core)
+    calls = len(core.embedder.calls)
+    other = replace(core.repair().intent, kind=Kind.AGAIN)
+    core.database.outbox.file([replace(other, key=other.key._replace(intent=b"another id of it"))])
+
+    # When
+    report = core.work(*core.refs(Kind.AGAIN))
+
+    # Then nothing is embedded and the letter stays
+    assert (report.acked, len(core.embedder.calls)) == (1, calls)
+    assert core.database.letter(item_digest(ITEM)) is not None
+
+    # When somebody asks for it, and it works by now
+    core.embedder.times = 0
+    core.work(*core.refs(Kind.REPAIR))
+
+    # Then
+    assert core.database.letter(item_digest(ITEM)) is None
+    assert [point.payload["path"] for point in core.points()] == ["$"]
+
+
+def test_a_newer_write_is_not_buried_with_the_one_that_failed() -> None:
+    # Given a write that fails for the last time, and a newer one that is indexed before the letter is written
+    core = failing()
+    ref = core.ref(core.put("bad"))
+    core.work(ref)
+    core.work(again(core, ref))
+
+    def replace_it() -> None:
+        core.sync(core.ref(core.put("good words")), parts=core.elsewhere)
+
+    core.db.after["read"] = lambda: core.db.after.update(read=replace_it)
+
+    # When
+    core.work(again(core, ref))
+
+    # Then
+    newest = core.row()
+    assert newest is not None
+    assert core.database.letter(item_digest(ITEM)) is None
+    assert [point.payload["path"] for point in core.points()] == ["$"]
+
+
+def test_a_letter_that_a_newer_write_could_not_see_is_taken_back() -> None:
+    # Given a newer write that is indexed in the moment before the letter is stored
+    core = failing()
+    ref = core.ref(core.put("bad"))
+    core.work(ref)
+    core.work(again(core, ref))
+    core.db.before["bury"] = lambda: core.sync(core.ref(core.put("good words")), parts=core.elsewhere)
+
+    # When
+    core.work(again(core, ref))
+
+    # Then
+    assert core.database.letter(item_digest(ITEM)) is None
+    assert core.row().letter is None  # type: ignore[union-attr]
+    assert [point.payload["path"] for point in core.points()] == ["$"]
+
+
+def test_a_document_that_kills_its_worker_is_counted_before_each_attempt() -> None:
+    # Given a worker that dies in the embedder
+    core = Core(embedder=FailingEmbedder(error=lambda: KeyboardInterrupt()))  # type: ignore[arg-type, return-value]
+    receipt = core.put()
+
+    # When
+    for attempt in range(core.settings.sync.max_attempts):
+        with pytest.raises(KeyboardInterrupt):
+            core.work(again(core, core.ref(receipt)))
+        assert again(core, core.ref(receipt)).attempts == attempt + 1
+    report = core.work(again(core, core.ref(receipt)))
+
+    # Then
+    letter = core.database.letter(item_digest(ITEM))
+    assert letter is not None
+    assert report.dead == 1
+    assert "its worker died every time" in letter.message
+
+
+def test_attempts_that_were_spent_on_a_row_that_was_replaced_are_counted_anew() -> None:
+    core = Core()
+    ref = core.ref(core.put("old"))
+    core.database.outbox.update([Bookkeeping(ref.intent.key, core.clock(), 3)])
+    core.put("new")
+
+    report = core.work(again(core, ref))
+
+    assert report.dead == 0
+    assert again(core, ref).attempts == 0
+    assert core.work(again(core, ref)).acked == 1
+    assert core.versions() == [core.row().version]  # type: ignore[union-attr]
+
+
+def test_what_could_not_be_decided_yet_was_no_attempt() -> None:
+    # Given a write that seems to be on its way, delivered again and again
+    core = Core()
+    intent = core.ref(core.put()).intent
+    young = replace(intent, item=OTHER, key=intent.key._replace(intent=b"a young intent's"))
+    core.database.outbox.file([young])
+
+    # When
+    for _ in range(10):
+        assert core.work(again(core, Ref(young))).waiting == 1
+
+    # Then
+    entry = core.database.outbox.get([young.key])[young.key]
+    assert (entry.attempts, entry.error) == (0, None)
+    assert entry.next_attempt > core.clock()
+
+
+def test_a_first_delivery_is_not_counted_and_one_that_was_acknowledged_meanwhile_is_left_out() -> None:
+    core = Core()
+    first, gone = core.ref(core.put()), core.ref(core.put("other", OTHER))
+    core.database.outbox.ack([gone.intent.key])
+
+    report = core.work(first, replace(gone, again=True))
+
+    assert report.acked == 1
+    assert core.points(OTHER) == []
+    assert "update" not in core.db.outbox.calls
+
+
+def test_a_redelivered_task_is_split_and_a_redelivered_document_is_counted() -> None:
+    # Given
+    core = Core(embedder=FailingEmbedder(error=lambda: KeyboardInterrupt()))  # type: ignore[arg-type, return-value]
+    refs = [core.ref(core.put()), core.ref(core.put("other", OTHER))]
+
+    # When a task of two comes again, then each goes alone
+    report = core.work(*refs, redelivered=True, dispatcher=core.dispatcher)
+    assert report.waiting == 2
+    assert core.dispatcher.sent == [[replace(ref, again=True)] for ref in refs]
+
+    # When a task of one comes again, then that is an attempt
+    with pytest.raises(KeyboardInterrupt):
+        core.work(refs[0], redelivered=True, dispatcher=core.dispatcher)
+    assert again(core, refs[0]).attempts == 1
+
+
+def test_a_row_that_cannot_be_decoded_becomes_a_dead_letter_and_its_points_stay() -> None:
+    # Given
+    core = Core()
+    receipt = core.put()
+    core.work(core.ref(receipt))
+    points = core.points()
+    core.database.write([Mutation(ITEM, (receipt.version or 0) + 1, b"this is not a head at all", None)])
+
+    # When
+    report = core.work(core.repair())
+
+    # Then
+    letter = core.database.letter(item_digest(ITEM))
+    assert letter is not None
+    assert (report.dead, letter.reason) == (1, "DamagedRow")
+    assert core.points() == points
+    assert core.refs() == []
+
+
+def test_a_worker_whose_clock_is_far_off_does_nothing_and_says_so() -> None:
+    # Given a document that a clock an hour ahead would take for expired
+    core = Core()
+    core.put("short lived", ttl=60.0)
+    core.database.server_clock = lambda: core.clock() - 3600 * SECOND
+    assert core.database.clock() == ClockReading(core.clock() - 3600 * SECOND, {"memory": 0})
+
+    # When
+    report = core.work(*core.refs())
+
+    # Then
+    assert (report.acked, report.waiting) == (0, 2)
+    assert "ClockSkew" in (report.error or "")
+    assert len(core.refs()) == 2
+
+
+def test_the_outbox_waits_longer_than_the_callers_own_retry() -> None:
+    core = Core(embedder=FailingEmbedder(error=ValueError("no")))
+    ref = core.ref(core.put())
+
+    core.work(ref, postpone=500.0)
+
+    entry = core.database.outbox.get([ref.intent.key])[ref.intent.key]
+    assert entry.next_attempt >= core.clock() + 500 * SECOND
+
+
+def test_an_outage_while_a_letter_is_made_leaves_the_document_to_the_outbox() -> None:
+    core = failing()
+    ref = core.ref(core.put("bad"))
+    core.work(ref)
+    core.work(again(core, ref))
+    core.ix.before["upsert"] = lambda: raises(IndexUnavailable("down"))
+
+    report = core.work(again(core, ref))
+
+    assert (report.dead, report.waiting) == (0, 1)
+    assert core.database.letter(item_digest(ITEM)) is None
+    assert len(core.refs()) == 1
