@@ -49,14 +49,16 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ScyllaStor
         return
     from scylla_store.database.cql import ScyllaDB
     from scylla_store.index.server import QdrantServer
-    from scylla_store.settings.options import DatabaseSettings, IndexSettings
+    from scylla_store.settings.options import ClockSettings, DatabaseSettings, EmbedderSettings, IndexSettings, Settings
 
     contact, name = request.getfixturevalue("cassandra"), f"isolation_{uuid.uuid4().hex[:8]}"
     url = request.getfixturevalue("qdrant")
     database = ScyllaDB(DatabaseSettings(contact_points=(contact,), keyspace=name))
     index = QdrantServer(IndexSettings(url=url, collection=name))
     try:
-        with TestingStore(tmp_path, database=database, index=index) as store:
+        # The store's clock stands still while the server's goes on.
+        settings = Settings(embedder=EmbedderSettings(name="hashing"), clock=ClockSettings(max_clock_skew=300))
+        with TestingStore(tmp_path, settings=settings, database=database, index=index) as store:
             store.setup()
             yield store
     finally:
