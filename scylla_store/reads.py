@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from scylla_store.clock import SECOND, VersionClock, past_for_all
 from scylla_store.cursors import from_cursor, to_cursor
 from scylla_store.database.base import Database
 from scylla_store.errors import ValidationError
-from scylla_store.identity import ItemId, Namespace, checked_key, checked_namespace
+from scylla_store.identity import ItemId, Namespace, checked_ids, checked_key, checked_namespace
 from scylla_store.intents import Kind, Ref, new_intent
 from scylla_store.items import Item, Page
 from scylla_store.publisher import Publisher
@@ -20,14 +20,21 @@ MOST = 10_000
 """Largest `limit` of one call."""
 
 _NAMESPACES = 200
-_NOTHING = object()
 
 
 class Reader:
     """Reads from the database."""
 
-    def __init__(self, database: Database, publisher: Publisher, clock: VersionClock, settings: Settings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        clock: VersionClock,
+        settings: Settings,
+        check_clock: Callable[[], None],
+    ) -> None:
         self._database = database
+        self._check_clock = check_clock
         self._publisher = publisher
         self._clock = clock
         self._margin = int(settings.sync.margin * SECOND)
@@ -51,15 +58,16 @@ class Reader:
             row = self._refresh(row)
         return None if row is None else Item.of(row)
 
-    def get_many(self, keys: Sequence[tuple[object, object]]) -> list[Item | None]:
+    def get_many(self, keys: object) -> list[Item | None]:
         """Items in the order of the keys."""
-        ids = list(_checked_ids(keys))
+        ids = checked_ids(keys)
         items = {item: Item.of(row) for item, row in self.rows(ids).items()} if ids else {}
         return [items.get(item) for item in ids]
 
     def _refresh(self, row: Row) -> Row:
         """Writes a cell of its own, never head or body: that would undo a put that comes between."""
         assert row.head.expires_at is not None
+        self._check_clock()
         now = self._clock.now()
         granted = now + row.head.expires_at - row.version
         if row.expires_at is not None and granted <= row.expires_at:
@@ -100,6 +108,10 @@ class Reader:
             labels, key = position
             started = tuple(labels)
             yield from self._scan_namespace(started, str(key), page)
+        elif prefix:
+            # It comes before all that lies under it, and often holds all that is wanted: then nothing has to be listed.
+            started = prefix
+            yield from self._scan_namespace(prefix, None, page)
         for namespace in self.all_namespaces(prefix, started):
             yield from self._scan_namespace(namespace, None, page)
 
@@ -162,12 +174,3 @@ def checked_limit(limit: object, argument: str = "limit", least: int = 1) -> int
     if isinstance(limit, bool) or not isinstance(limit, int) or not least <= limit <= MOST:
         raise ValidationError(f"{argument} must be a whole number of {least} to {MOST}, not {limit!r}")
     return limit
-
-
-def _checked_ids(keys: Sequence[tuple[object, object]]) -> Iterator[ItemId]:
-    """Ids in the order of the keys; a namespace that comes again, as the same object, is not checked again."""
-    last: object = _NOTHING
-    for namespace, key in keys:
-        if namespace is not last:
-            checked, last = checked_namespace(namespace), namespace
-        yield ItemId(checked, checked_key(key))
