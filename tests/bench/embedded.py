@@ -19,7 +19,7 @@ from tests.bench.raw import item_row
 from tests.bench.raw_embedded import RawEdge, RawSqlite
 from tests.bench.serial import SerialParts
 
-_KEYS = 500
+_KEYS = 300
 _FETCHED = 20
 
 
@@ -49,7 +49,7 @@ def _place(folder: Path) -> Iterator[Place]:
 
 
 def _put(place: Place, quick: bool) -> Row:
-    rounds, calls = (20, 50) if quick else (60, 100)
+    rounds, calls = (60, 10) if quick else (400, 10)
     found = documents(_KEYS)
     rows = [item_row(("raw", "put"), document, 0) for document in found]
 
@@ -68,7 +68,7 @@ def _put(place: Place, quick: bool) -> Row:
 
 
 def _get(place: Place, quick: bool) -> Row:
-    rounds, calls = (20, 100) if quick else (60, 200)
+    rounds, calls = (60, 50) if quick else (300, 50)
     keys = [document.key for document in documents(_KEYS)]
 
     def ours(number: int) -> None:
@@ -107,7 +107,7 @@ def _sync(place: Place, quick: bool) -> Row:
 
 def _search(place: Place, quick: bool) -> Row:
     """Over what `_sync` has left: the same documents in both, in one namespace of them."""
-    rounds, calls = (20, 10) if quick else (40, 20)
+    rounds, calls = (40, 5) if quick else (200, 5)
     own, other = _namespace("bench"), _namespace("raw")
     found = documents(500)
     for refs, _ in place.holding.write(own, found):

@@ -21,7 +21,7 @@ from tests.acceptance.cluster import SETTINGS
 from tests.acceptance.embedders import DELAY_FILE
 from tests.bench.documents import documents
 from tests.bench.installation import Servers, Site, site
-from tests.bench.measure import Row, Spread, Target, at_most, percentile, times
+from tests.bench.measure import Row, Spread, Target, at_most, percentile, settled, times
 
 _RATIO = 1.15
 _EXCESS = 50.0
@@ -44,7 +44,7 @@ class Fault:
 
 def faults(servers: Servers, quick: bool) -> list[Row]:
     """All faults, then the long run without a broker."""
-    rounds, puts, many = (2, 400, 5_000) if quick else (9, 2_000, 100_000)
+    rounds, puts, many = (2, 300, 2_000) if quick else (7, 1_000, 100_000)
     with _installed(servers) as (place, delay_file):
         _latencies(place, puts)
         rows = [row for fault in _faults(servers, delay_file) for row in _compared(place, fault, rounds, puts)]
@@ -123,7 +123,8 @@ def _latencies(place: Site, puts: int) -> list[float]:
         document = found[number % _KEYS]
         place.store.put(_NAMESPACE, document.key, document.value)
 
-    return times(action, range(puts))
+    with settled():
+        return times(action, range(puts))
 
 
 def _without_broker(place: Site, puts: int) -> list[Row]:

@@ -20,13 +20,13 @@ _NAMESPACE = ("bench", "growth")
 
 def growth(servers: Servers, quick: bool) -> list[Row]:
     """All of one size in one namespace: the worst case, one partition."""
-    sizes = (500, 2_000, 8_000) if quick else (1_000, 10_000, 100_000)
-    rounds = 10 if quick else 30
+    sizes = (300, 3_000) if quick else (1_000, 10_000, 100_000)
+    rounds = 20 if quick else 150
     with ExitStack() as stack:
         stages = [_stage(servers, stack, size) for size in sizes]
         return [
             _row(name, stage, stages[0], calls, rounds)
-            for name, calls in (("put", 40), ("get", 60), ("list(100)", 10), ("search", 20))
+            for name, calls in (("put", 10), ("get", 20), ("list(100)", 3), ("search", 5))
             for stage in stages[1:]
         ]
 
@@ -60,7 +60,7 @@ def _stage(servers: Servers, stack: ExitStack, size: int) -> Stage:
 def _row(name: str, large: Stage, small: Stage, calls: int, rounds: int) -> Row:
     actions = large.action(name), small.action(name)
     for action in actions:
-        times(action, range(2 * calls))
+        times(action, range(5 * calls))
     targets = (at_most(FLAT),) if name in ("put", "get") else ()
     measures = [median_time(action, calls) for action in actions]
     title = f"{name} at {len(large.found):,} items, p50"

@@ -19,7 +19,7 @@ _POLL = 0.01
 
 def sync(servers: Servers, quick: bool) -> list[Row]:
     """With one worker, and the figure with two."""
-    rounds, count = (4, 1_000) if quick else (10, 4_000)
+    rounds, count = (3, 1_000) if quick else (8, 2_000)
     found = documents(count)
     with site(servers) as place:
         place.wait_for(place.worker())

@@ -44,6 +44,11 @@ class Servers:
     def qdrant(self) -> Qdrant:
         return self._started(Qdrant())
 
+    @cached_property
+    def site(self) -> Site:
+        """A site without workers, for all rows that can share one."""
+        return Site(self, self._stack)
+
     def _started(self, server: AnyServer) -> AnyServer:
         self._stack.callback(server.close)
         server.start()
@@ -147,7 +152,7 @@ class _Held:
 @contextmanager
 def machine() -> Iterator[Servers]:
     """A folder and the servers; nothing is left of them."""
-    logging.getLogger("cassandra").setLevel(logging.ERROR)
+    logging.basicConfig(level=logging.ERROR)  # or the raw model's package sets up its own, at INFO
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         yield Servers(Path(folder), stack)
 

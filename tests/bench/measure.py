@@ -100,10 +100,11 @@ def compared(
     """
     own: list[float] = []
     other: list[float] = []
-    for number in range(rounds):
-        turn = [(ours, own), (raw, other)]
-        for measurement, figures in turn if number % 2 == 0 else reversed(turn):
-            figures.append(measurement(number) * scale)
+    turn = [(ours, own), (raw, other)]
+    with settled():
+        for number in range(rounds):
+            for measurement, figures in turn if number % 2 == 0 else reversed(turn):
+                figures.append(measurement(number) * scale)
     ratios = [one / two for one, two in zip(own, other, strict=True)]
     return Row(name, unit, Spread.of(own), Spread.of(other), Spread.of(ratios), targets, rounds, raw_is)
 
@@ -111,11 +112,10 @@ def compared(
 def times(action: Callable[[int], object], numbers: Iterable[int]) -> list[float]:
     """Seconds of each call, one after another."""
     seconds = []
-    with settled():
-        for number in numbers:
-            began = time.perf_counter()
-            action(number)
-            seconds.append(time.perf_counter() - began)
+    for number in numbers:
+        began = time.perf_counter()
+        action(number)
+        seconds.append(time.perf_counter() - began)
     return seconds
 
 

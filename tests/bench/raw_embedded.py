@@ -113,6 +113,9 @@ class RawEdge:
             engine.FieldCondition("expires_at", range=engine.RangeFloat(gt=now)),
         ]
         request = engine.QueryRequest(
-            limit, query=engine.Query.Nearest(vector, using="text"), filter=engine.Filter(must=conditions), with_payload=True
+            limit,
+            query=engine.Query.Nearest(vector, using="text"),
+            filter=engine.Filter(must=conditions),
+            with_payload=True,
         )
         return list(self._shard.query(request))

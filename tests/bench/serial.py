@@ -77,7 +77,9 @@ class SerialParts:
         at.append(time.perf_counter())
         self.database.ack([ref.intent.key for ref in refs])
         at.append(time.perf_counter())
-        for name, (before, after) in zip(("load", "points", "embed", "upsert", "verify", "ack"), pairwise(at), strict=True):
+        for name, (before, after) in zip(
+            ("load", "points", "embed", "upsert", "verify", "ack"), pairwise(at), strict=True
+        ):
             self.seconds.setdefault(name, []).append(after - before)
         return at[-1] - at[0]
 

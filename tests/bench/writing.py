@@ -3,47 +3,45 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from scylla_store import Put
 from tests.bench.documents import Document, documents
-from tests.bench.installation import Servers, Site, site
+from tests.bench.installation import Servers, Site
 from tests.bench.measure import Row, Target, at_least, at_most, compared, median_time, rate, times
 from tests.bench.raw import Namespace, intent, item_row
 
-_KEYS = 500
+_KEYS = 300
 
 
 def put(servers: Servers, quick: bool) -> list[Row]:
     """One document after another, each over an earlier version of itself."""
-    rounds, calls = (20, 50) if quick else (60, 100)
+    rounds, calls = (60, 10) if quick else (400, 10)
     own, other = ("bench", "put"), ("raw", "put")
     found = documents(_KEYS)
     rows = [item_row(other, document, 0) for document in found]
-    with site(servers) as place:
+    place = servers.site
 
-        def ours(number: int) -> None:
-            document = found[number % _KEYS]
-            place.store.put(own, document.key, document.value)
+    def ours(number: int) -> None:
+        document = found[number % _KEYS]
+        place.store.put(own, document.key, document.value)
 
-        def raw(number: int) -> None:
-            _, head, body, _, key = rows[number % _KEYS]
-            place.cql.put(other, key, head, body)
+    def raw(number: int) -> None:
+        _, head, body, _, key = rows[number % _KEYS]
+        place.cql.put(other, key, head, body)
 
-        _warm_up(ours, raw)
-        measures = median_time(ours, calls), median_time(raw, calls)
-        raw_is = "head select, then logged batch of item and intent"
-        return [compared("put, p50", "ms", *measures, rounds, at_most(1.3), raw_is=raw_is, scale=1000)]
+    times(ours, range(_KEYS)), times(raw, range(_KEYS))
+    measures = median_time(ours, calls), median_time(raw, calls)
+    raw_is = "head select, then logged batch of item and intent"
+    return [compared("put, p50", "ms", *measures, rounds, at_most(1.3), raw_is=raw_is, scale=1000)]
 
 
 def put_many(servers: Servers, quick: bool) -> list[Row]:
     """Many new documents at once, into one namespace and into one for each."""
-    with site(servers) as place:
-        return [_one_namespace(place, quick), _distinct_namespaces(place, quick)]
+    return [_one_namespace(servers.site, quick), _distinct_namespaces(servers.site, quick)]
 
 
 def _one_namespace(place: Site, quick: bool) -> Row:
-    rounds, count = (6, 2_000) if quick else (12, 10_000)
+    rounds, count = (4, 2_000) if quick else (12, 10_000)
     found = documents(count)
 
     def ours(number: int) -> float:
@@ -62,7 +60,7 @@ def _one_namespace(place: Site, quick: bool) -> Row:
 
 
 def _distinct_namespaces(place: Site, quick: bool) -> Row:
-    rounds, count = (6, 1_000) if quick else (12, 3_000)
+    rounds, count = (4, 1_000) if quick else (12, 3_000)
     found = documents(count)
 
     def ours(number: int) -> float:
@@ -80,9 +78,7 @@ def _distinct_namespaces(place: Site, quick: bool) -> Row:
 
     ours(-1), raw(-1)
     raw_is = "execute_concurrent of registrations, head selects, intents and items"
-    return compared(
-        "put_many, a namespace each", "documents/s", ours, raw, rounds, at_least(0.7), raw_is=raw_is
-    )
+    return compared("put_many, a namespace each", "documents/s", ours, raw, rounds, at_least(0.7), raw_is=raw_is)
 
 
 def _statements(namespaces: list[Namespace], found: list[Document]) -> list[tuple[str, list[tuple[object, ...]]]]:
@@ -100,9 +96,3 @@ def _statements(namespaces: list[Namespace], found: list[Document]) -> list[tupl
             ],
         ),
     ]
-
-
-def _warm_up(*actions: Callable[[int], object]) -> None:
-    """The server compiles what it does often: its first thousands of requests take longer."""
-    for action in actions:
-        times(action, range(2 * _KEYS))
