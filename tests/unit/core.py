@@ -31,12 +31,13 @@ SETTINGS = Settings(
 
 
 class Hooked:
-    """Passes every call on; a hook runs once, before or after the next call of its name."""
+    """Passes every call on; a hook runs once, before or after the next call of its name, or gives its answer."""
 
     def __init__(self, target: Any) -> None:
         self._target = target
         self.before: dict[str, Callable[[], Any]] = {}
         self.after: dict[str, Callable[[], Any]] = {}
+        self.answers: dict[str, Callable[[], Any]] = {}
         self.calls: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -49,7 +50,7 @@ class Hooked:
             self.before.pop(name, lambda: None)()
             result = found(*args, **kwargs)
             self.after.pop(name, lambda: None)()
-            return result
+            return self.answers.pop(name, lambda: result)()
 
         return call
 
@@ -65,7 +66,7 @@ class HookedDatabase(Hooked):
     def writing(self, ids: Sequence[ItemId]) -> Iterator[Any]:
         with self._target.writing(ids) as writing:
             hooked = Hooked(writing)
-            hooked.before, hooked.after = self.before, self.after
+            hooked.before, hooked.after, hooked.answers = self.before, self.after, self.answers
             yield hooked
 
 
