@@ -10,6 +10,7 @@ from scylla_store.clock import VersionClock
 from scylla_store.cursors import from_cursor, to_cursor
 from scylla_store.database.base import Database
 from scylla_store.errors import ValidationError
+from scylla_store.identity import checked_iterable, checked_text, plain
 from scylla_store.intents import Kind, Ref, new_intent
 from scylla_store.items import Page
 from scylla_store.letters import DeadLetter
@@ -17,6 +18,7 @@ from scylla_store.publisher import Publisher
 from scylla_store.reads import checked_limit
 
 _PAGE = 200
+_LONGEST_ID = 64
 Which = Union[str, Sequence[str], Literal["all"]]
 
 
@@ -38,7 +40,7 @@ class DeadLetters:
 
     def get(self, ident: str) -> DeadLetter | None:
         """One letter, or None."""
-        return self._database.letter(ident)
+        return self._database.letter(_checked(ident, "ident"))
 
     def replay(self, which: Which) -> int:
         """Tries again: files new intents for these ids, or for "all" that are not discarded; returns how many.
@@ -64,7 +66,8 @@ class DeadLetters:
         if which == "all":
             yield from self._all()
             return
-        idents = [which] if isinstance(which, str) else list(which)
+        given = [which] if isinstance(which, str) else checked_iterable(which, "which", "ids")
+        idents = [_checked(ident, f"which[{position}]") for position, ident in enumerate(given)]
         found = {ident: self._database.letter(ident) for ident in idents}
         missing = [ident for ident, letter in found.items() if letter is None]
         if missing:
@@ -79,3 +82,8 @@ class DeadLetters:
             if len(page) < _PAGE:
                 return
             after = page[-1].id
+
+
+def _checked(ident: object, argument: str) -> str:
+    checked_text(ident, argument, _LONGEST_ID)
+    return plain(ident)

@@ -84,7 +84,7 @@ class InProcessExecutor:
         """How many tasks wait."""
         return len(self._tasks)
 
-    def close(self, timeout: float = 1.5) -> None:
+    def close(self, timeout: float = 1.2) -> None:
         """Ends after the task at hand, or leaves it to the outbox; twice is fine."""
         if self._pid != os.getpid():
             self._begin()

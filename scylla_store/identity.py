@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from scylla_store.errors import ValidationError
 
@@ -52,13 +52,45 @@ def checked_namespace(namespace: object, *, argument: str = "namespace", prefix:
         total += checked_text(label, f"{argument}[{position}]", MAX_LABEL_BYTES)
     if total > MAX_NAMESPACE_BYTES:
         raise ValidationError(f"{argument} has {total} bytes; at most {MAX_NAMESPACE_BYTES} are allowed")
-    return tuple(namespace)
+    return tuple(map(plain, namespace))
 
 
 def checked_key(key: object, *, argument: str = "key") -> str:
     """Returns the key: a string of 1 to 1,024 UTF-8 bytes; raises ValidationError otherwise."""
     checked_text(key, argument, MAX_KEY_BYTES)
-    return str(key)
+    return plain(key)
+
+
+def checked_ids(keys: object, *, argument: str = "keys") -> list[ItemId]:
+    """Ids of the pairs (namespace, key), in their order; raises ValidationError that names the pair and the rule."""
+    ids: list[ItemId] = []
+    last: object = None
+    checked: Namespace = ()
+    for position, pair in enumerate(checked_iterable(keys, argument, "pairs (namespace, key)")):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ValidationError(f"{argument}[{position}] must be a pair (namespace, key), not {type(pair).__name__}")
+        namespace, key = pair
+        try:
+            # A namespace that comes again, as the same object, is not checked again.
+            if namespace is not last or not checked:
+                checked, last = checked_namespace(namespace), namespace
+            ids.append(ItemId(checked, checked_key(key)))
+        except ValidationError as exc:
+            raise ValidationError(f"{argument}[{position}].{exc}") from None
+    return ids
+
+
+def checked_iterable(values: Any, argument: str, what: str) -> Iterator[Any]:
+    """Iterates over the values; raises ValidationError when there is nothing to iterate over."""
+    try:
+        return iter(values)
+    except TypeError:
+        raise ValidationError(f"{argument} must be a list of {what}, not {type(values).__name__}") from None
+
+
+def plain(text: Any) -> str:
+    """The string itself: `str()` of the member of an enum of strings is its name."""
+    return str.__str__(text)
 
 
 def checked_text(text: object, argument: str, most: int) -> int:

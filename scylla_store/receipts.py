@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from scylla_store.database.base import Database
-from scylla_store.errors import DeadLettered, SyncTimeout
+from scylla_store.errors import DeadLettered, SyncTimeout, ValidationError
 from scylla_store.identity import ItemId, item_digest
 from scylla_store.intents import IntentKey
 from scylla_store.items import SyncStatus
@@ -15,6 +16,8 @@ from scylla_store.rows import unstamp
 
 _FIRST_POLL = 0.002
 _LONGEST_POLL = 0.25
+_LONGEST_WAIT = 1e9
+"""Seconds. More, infinity included, is the same to a caller and too much for the arithmetic."""
 
 
 @dataclass
@@ -62,24 +65,41 @@ class Receipt:
         """Waits until the index holds this write or a newer one.
 
         Args:
-            timeout: seconds.
+            timeout: seconds, 0 or more.
 
         Raises:
             SyncTimeout: not yet; the outbox goes on trying.
             DeadLettered: it failed for good, with the reason.
         """
-        deadline = time.monotonic() + timeout
-        pause = _FIRST_POLL
-        while self.database.outbox.get([self.intent]):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise SyncTimeout(
-                    f"The index does not hold {self.item} after {timeout} s; it stays in the outbox and will be indexed later"
-                )
-            time.sleep(min(left, pause * (0.5 + random.random())))
-            pause = min(_LONGEST_POLL, pause * 2)
+        wait_for([self], checked_seconds(timeout, "timeout"))
+        return self
+
+    def raise_if_dead(self) -> None:
+        """Raises DeadLettered, with the reason."""
         if self.status() is SyncStatus.DEAD:
             letter = self.database.letter(item_digest(self.item))
             reason = "its letter is gone already" if letter is None else letter.message
             raise DeadLettered(f"{self.item} is stored, but indexing it failed for good: {reason}")
-        return self
+
+
+def wait_for(receipts: Iterable[Receipt], timeout: float) -> None:
+    """As `Receipt.wait`, for all of them within one `timeout` (seconds)."""
+    deadline = time.monotonic() + timeout
+    for receipt in receipts:
+        pause = _FIRST_POLL
+        while receipt.database.outbox.get([receipt.intent]):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise SyncTimeout(
+                    f"The index does not hold {receipt.item} after {timeout:g} s; it stays in the outbox and will be indexed later"
+                )
+            time.sleep(min(left, pause * (0.5 + random.random())))
+            pause = min(_LONGEST_POLL, pause * 2)
+        receipt.raise_if_dead()
+
+
+def checked_seconds(seconds: object, argument: str) -> float:
+    """Returns how long to wait: a number of 0 or more; raises ValidationError."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
+        raise ValidationError(f"{argument} must be a number of seconds of 0 or more, not {seconds!r}")
+    return min(seconds, _LONGEST_WAIT)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import Any
 
 from scylla_store.clock import VersionClock
 from scylla_store.embedders.base import Embedder
-from scylla_store.errors import ValidationError
-from scylla_store.identity import ItemId, Namespace, checked_namespace, namespace_digest
+from scylla_store.errors import EmbedderUnavailable, StoreError, ValidationError
+from scylla_store.failures import Failure
+from scylla_store.identity import ItemId, Namespace, checked_namespace, checked_text, namespace_digest, plain
 from scylla_store.index.base import Index, Match, Vector
 from scylla_store.items import Hit, Item
 from scylla_store.points import text_hash
@@ -18,6 +19,9 @@ from scylla_store.texts import text_at
 
 _LEAST_FETCH = 20
 _MOST_FETCH = 1000
+_MOST_QUERY_BYTES = 1_048_576
+_LARGEST = 3.4e38
+"""Vectors and scores are 32-bit floats."""
 
 
 class Searcher:
@@ -46,10 +50,9 @@ class Searcher:
         namespace = checked_namespace(prefix, argument="prefix", prefix=True)
         limit, offset = checked_limit(limit), checked_limit(offset, "offset", least=0)
         _check_score(min_score)
-        vector = self._checked_vector(query, vector)
+        text, numbers = self._checked_question(query, vector)
         self._open_index()
-        if vector is None:
-            vector = self._embedder.embed([str(query)])[0]
+        vector = self._embedded(text) if numbers is None else numbers
         hits: dict[ItemId, Hit] = {}
         tried: set[ItemId] = set()
         wanted, start = offset + limit, 0
@@ -81,20 +84,29 @@ class Searcher:
                 hits.update((item, _hit(rows[item], best[item])) for item in part if item in rows)
         return hits
 
-    def _checked_vector(self, query: object, vector: Sequence[float] | None) -> Vector | None:
+    def _checked_question(self, query: object, vector: object) -> tuple[str, Vector | None]:
+        """The query, or the vector."""
         if (query is None) == (vector is None):
             raise ValidationError("search needs a query or a vector, and not both")
         if vector is None:
-            if not isinstance(query, str) or not query.strip():
+            checked_text(query, "query", _MOST_QUERY_BYTES)
+            text = plain(query)
+            if not text.strip():
                 raise ValidationError("query must be a string with text in it")
-            return None
-        try:
-            numbers = [float(number) for number in vector]
-        except (TypeError, ValueError):
-            raise ValidationError("vector must be a sequence of numbers") from None
-        if len(numbers) != self._embedder.dimensions or not all(math.isfinite(number) for number in numbers):
+            return text, None
+        numbers = _numbers(vector)
+        if len(numbers) != self._embedder.dimensions or not all(abs(number) < _LARGEST for number in numbers):
             raise ValidationError(f"vector must have {self._embedder.dimensions} finite numbers, it has {len(numbers)}")
-        return numbers
+        return "", numbers
+
+    def _embedded(self, query: str) -> Vector:
+        try:
+            return self._embedder.embed([query])[0]
+        except StoreError:
+            raise
+        except Exception as exc:  # an embedder may be anybody's, and raise anything
+            reason = Failure.of(exc, [query]).message
+            raise EmbedderUnavailable(f"The embedder {self._embedder.name} failed on the query: {reason}") from exc
 
 
 def _best(found: Sequence[Match], tried: set[ItemId], prefix: Namespace) -> dict[ItemId, Match]:
@@ -107,9 +119,22 @@ def _best(found: Sequence[Match], tried: set[ItemId], prefix: Namespace) -> dict
     return best
 
 
+def _numbers(vector: Any) -> list[float]:
+    """The numbers of a list, a tuple or an array; text is none, although its digits would do."""
+    try:
+        if isinstance(vector, (str, bytes, bytearray, Mapping, Set)):
+            raise TypeError
+        values = vector.tolist() if hasattr(vector, "tolist") else list(vector)
+        if any(isinstance(value, (str, bytes, bool)) for value in values):
+            raise TypeError
+        return [float(value) for value in values]
+    except (TypeError, ValueError, OverflowError):
+        raise ValidationError("vector must be a sequence of numbers") from None
+
+
 def _check_score(min_score: object) -> None:
     if min_score is not None and (
-        isinstance(min_score, bool) or not isinstance(min_score, (int, float)) or not math.isfinite(min_score)
+        isinstance(min_score, bool) or not isinstance(min_score, (int, float)) or not abs(min_score) < _LARGEST
     ):
         raise ValidationError(f"min_score must be a finite number, not {min_score!r}")
 

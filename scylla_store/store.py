@@ -18,7 +18,7 @@ from scylla_store.identity import Namespace, checked_namespace, namespace_digest
 from scylla_store.index.base import Index
 from scylla_store.items import Hit, Item, Page, Put
 from scylla_store.operations import Health, Operations, Status
-from scylla_store.receipts import Receipt
+from scylla_store.receipts import Receipt, checked_seconds, wait_for
 from scylla_store.rows import IndexSpec
 from scylla_store.settings.options import Settings
 from scylla_store.wiring import Parts
@@ -122,35 +122,34 @@ class ScyllaStore:
             SyncTimeout, DeadLettered: only with `wait`; it is stored.
         """
         writer = self._started().writer
-        receipt = writer.write([writer.check_put(Put(namespace, key, value, index, ttl))])[0]
-        return receipt if wait is None else receipt.wait(wait)
+        return self._write([writer.check_put(Put(namespace, key, value, index, ttl))], wait)[0]
 
     def put_many(self, puts: Iterable[Put], *, wait: float | None = None) -> Receipts:
-        """Stores many documents; receipts come in input order, the last put of a key wins.
+        """Stores many documents; receipts come in input order, the last put of a key wins. `wait` is for all of them.
 
         Raises:
             ValidationError: any of them is wrong; nothing was written.
             PartialFailure: some were not stored; it says which, and has the receipts of the others.
         """
-        writer = self._started().writer
-        return self._write_all([writer.check_put(put, f"puts[{number}].") for number, put in enumerate(puts)], wait)
+        return self._write(self._started().writer.check_puts(puts), wait)
 
     def delete(self, namespace: Sequence[str], key: str, *, wait: float | None = None) -> Receipt:
         """Deletes a document; `receipt.existed` says whether there was one. `wait`: until its points are gone too."""
-        writer = self._started().writer
-        receipt = writer.write([writer.check_delete(namespace, key)])[0]
-        return receipt if wait is None else receipt.wait(wait)
+        return self._write([self._started().writer.check_delete(namespace, key)], wait)[0]
 
     def delete_many(self, keys: Iterable[tuple[Sequence[str], str]], *, wait: float | None = None) -> Receipts:
         """Deletes many documents; receipts come in input order."""
-        writer = self._started().writer
-        return self._write_all([writer.check_delete(namespace, key) for namespace, key in keys], wait)
+        return self._write(self._started().writer.check_deletes(keys), wait)
 
-    def _write_all(self, changes: list[Change], wait: float | None) -> Receipts:
+    def _write(self, changes: list[Change], wait: float | None) -> Receipts:
+        timeout = None if wait is None else checked_seconds(wait, "wait")
         receipts = self._started().writer.write(changes) if changes else []
-        for receipt in receipts if wait is not None else ():
-            receipt.wait(wait or 0.0)
+        if timeout is not None:
+            self._wait_for(receipts, timeout)
         return receipts
+
+    def _wait_for(self, receipts: Receipts, timeout: float) -> None:
+        wait_for(receipts, timeout)
 
     # -- reading
 
@@ -160,7 +159,7 @@ class ScyllaStore:
 
     def get_many(self, keys: Iterable[tuple[Sequence[str], str]]) -> Items:
         """The documents (or None) in the order of the keys."""
-        return self._started().reader.get_many(list(keys))
+        return self._started().reader.get_many(keys)
 
     def search(
         self,
@@ -237,7 +236,7 @@ class ScyllaStore:
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Hands everything collected to the broker now; False when that took longer than `timeout` seconds."""
-        return self.parts.publisher.flush(timeout)
+        return self.parts.publisher.flush(checked_seconds(timeout, "timeout"))
 
     def close(self) -> None:
         """Ends within 2 s and leaves nothing behind; twice is fine. What was not published is in the outbox."""

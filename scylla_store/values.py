@@ -12,7 +12,7 @@ from typing import Any
 
 from scylla_store.clock import SECOND
 from scylla_store.errors import ValidationError
-from scylla_store.identity import checked_text
+from scylla_store.identity import checked_text, plain
 from scylla_store.paths import parse
 from scylla_store.rows import IndexSpec
 
@@ -112,13 +112,13 @@ def checked_index(index: object, *, argument: str = "index") -> IndexSpec:
         )
     for position, path in enumerate(index):
         _check_path(path, f"{argument}[{position}]")
-    return tuple(dict.fromkeys(str(path) for path in index))
+    return tuple(dict.fromkeys(map(plain, index)))
 
 
 def _check_path(path: object, argument: str) -> None:
     checked_text(path, argument, MAX_PATH_BYTES)
     try:
-        parse(str(path))
+        parse(plain(path))
     except ValidationError as exc:
         raise ValidationError(f"{argument}: {exc}") from None
 

@@ -8,9 +8,9 @@ import os
 import random
 import threading
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from scylla_store.clock import Clock, VersionClock, system_clock
 from scylla_store.database.base import Database
@@ -37,6 +37,35 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+
+class made_once(Generic[T]):
+    """A property whose value is made when it is first used, once however many threads want it.
+
+    `functools.cached_property` makes it several times since Python 3.12: a second index would find its folder taken, and
+    a second connection would never be closed. Each part has a lock of its own, so that a model which loads for long holds
+    nobody up who needs the database only.
+    """
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+        self._name = make.__name__
+        self.__doc__ = make.__doc__
+
+    @overload
+    def __get__(self, parts: None, owner: type) -> made_once[T]: ...
+    @overload
+    def __get__(self, parts: Parts, owner: type) -> T: ...
+    def __get__(self, parts: Parts | None, owner: type) -> T | made_once[T]:
+        if parts is None:
+            return self
+        with parts.lock_of(self._name):
+            if self._name not in parts.__dict__:
+                parts.__dict__[self._name] = self._make(parts)
+        value: T = parts.__dict__[self._name]
+        return value
+
 
 class Parts:
     """The collaborators of one store, each made when it is first used. What was passed in is not closed here."""
@@ -57,7 +86,7 @@ class Parts:
         self._given_index = index
         self._given_embedder = embedder
         self._given_dispatcher = dispatcher
-        self._lock = threading.RLock()
+        self._locks: dict[tuple[int, str], threading.RLock] = {}
         self._index_opened_in: int | None = None
 
     @property
@@ -65,7 +94,7 @@ class Parts:
         """Whether the index is a folder that one process owns."""
         return self._given_index is None and self.settings.index.url is None
 
-    @cached_property
+    @made_once
     def database(self) -> Database:
         if self._given_database is not None:
             return self._given_database
@@ -77,7 +106,7 @@ class Parts:
 
         return SQLite(Path(self.settings.path), timeout=self.settings.database.timeout)
 
-    @cached_property
+    @made_once
     def index(self) -> Index:
         if self._given_index is not None:
             return self._given_index
@@ -89,7 +118,7 @@ class Parts:
 
         return QdrantEdge(Path(self.settings.path))
 
-    @cached_property
+    @made_once
     def embedder(self) -> GuardedEmbedder:
         from scylla_store.embedders import GuardedEmbedder, load_embedder
 
@@ -97,7 +126,7 @@ class Parts:
         settings = self.settings.embedder
         return GuardedEmbedder(load_embedder(settings) if given is None else given, settings)
 
-    @cached_property
+    @made_once
     def dispatcher(self) -> Dispatcher:
         if self._given_dispatcher is not None:
             return self._given_dispatcher
@@ -107,55 +136,55 @@ class Parts:
             return CeleryDispatcher(self.settings)
         return InProcessExecutor(lambda: _Engine(self))
 
-    @cached_property
+    @made_once
     def guard(self) -> SkewGuard:
         return SkewGuard(self.database, self.settings.clock, self.clock.now)
 
-    @cached_property
+    @made_once
     def publisher(self) -> Publisher:
         return Publisher(self.dispatcher, self.settings.publisher)
 
-    @cached_property
+    @made_once
     def registry(self) -> Registry:
         return Registry(self.database, self.clock.now)
 
-    @cached_property
+    @made_once
     def recipe(self) -> Recipe:
         return Recipe(self.embedder.name, self.settings.chunking, self.settings.index.fields)
 
-    @cached_property
+    @property
     def specification(self) -> IndexSpecification:
         return IndexSpecification(self.embedder.dimensions, self.embedder.name)
 
-    @cached_property
+    @made_once
     def sync(self) -> Sync:
         return Sync(self.database, self.index, self.embedder, self.recipe, self.settings, self.clock.now)
 
-    @cached_property
+    @made_once
     def worker(self) -> Worker:
         return Worker(
             self.sync, self.database, self.clock, self.settings.sync, random.random, self.guard.check
         )
 
-    @cached_property
+    @made_once
     def drain(self) -> Drain:
         return Drain(
             self.database, self.dispatcher, self.settings, self.clock.now, self.guard.check, alone=self.is_embedded
         )
 
-    @cached_property
+    @made_once
     def writer(self) -> Writer:
         return Writer(self.database, self.publisher, self.registry, self.guard, self.clock, self.settings, self.encoder)
 
-    @cached_property
+    @made_once
     def reader(self) -> Reader:
-        return Reader(self.database, self.publisher, self.clock, self.settings)
+        return Reader(self.database, self.publisher, self.clock, self.settings, self.guard.check)
 
-    @cached_property
+    @made_once
     def searcher(self) -> Searcher:
         return Searcher(self.reader, self.index, self.embedder, self.clock, self.open_index)
 
-    @cached_property
+    @made_once
     def encoder(self) -> Callable[[Any], Any] | None:
         encoder = self.settings.encoder
         if isinstance(encoder, str):
@@ -167,7 +196,7 @@ class Parts:
         """Opens the index; an embedded one is made when it is missing. EmbeddedIndexBusy while another process owns it."""
         if self._index_opened_in == os.getpid():
             return
-        with self._lock:
+        with self.lock_of("open_index"):
             self.index.connect()
             if self.is_embedded:
                 self.index.setup(self.specification)
@@ -182,11 +211,16 @@ class Parts:
             log.info("Embedded mode: database and index are in the folder %s, for one machine.", self.settings.path)
 
     def close(self) -> None:
-        """Closes what was made here, in the order of the data flow."""
-        for name in ("publisher", "dispatcher", "embedder", "index", "database"):
-            made = self.__dict__.get(name)
-            if made is not None and made is not getattr(self, f"_given_{name}", None):
-                made.close()
+        """Closes what was made here, in the order of the data flow, also when one of them fails to."""
+        with ExitStack() as stack:
+            for name in ("database", "index", "embedder", "dispatcher", "publisher"):
+                made = self.__dict__.get(name)
+                if made is not None and made is not getattr(self, f"_given_{name}", None):
+                    stack.callback(made.close)
+
+    def lock_of(self, what: str) -> threading.RLock:
+        """This process's lock of one part: one that a thread held during a fork would stay held in the child for ever."""
+        return self._locks.setdefault((os.getpid(), what), threading.RLock())
 
 
 class _Engine:

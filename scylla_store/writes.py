@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scylla_store.clock import SECOND, VersionClock, past_for_all
 from scylla_store.database.base import Database, Mutation, Writing
-from scylla_store.errors import DamagedRow, PartialFailure, StoreError
-from scylla_store.identity import ItemId, checked_key, checked_namespace
+from scylla_store.errors import DamagedRow, PartialFailure, StoreError, ValidationError
+from scylla_store.identity import ItemId, checked_ids, checked_iterable, checked_key, checked_namespace
 from scylla_store.intents import SHARDS, Intent, Kind, Ref, new_intent
 from scylla_store.items import Put
 from scylla_store.publisher import Publisher
@@ -81,9 +81,22 @@ class Writer:
         checked_ttl(put.ttl, self._clock.now(), argument=f"{argument}ttl")
         return Change(item, value, checked_index(put.index, argument=f"{argument}index"), put.ttl)
 
+    def check_puts(self, puts: Iterable[Put]) -> list[Change]:
+        """As `check_put`, for each of them."""
+        changes = []
+        for position, put in enumerate(checked_iterable(puts, "puts", "Put")):
+            if not isinstance(put, Put):
+                raise ValidationError(f"puts[{position}] must be a Put, not {type(put).__name__}")
+            changes.append(self.check_put(put, f"puts[{position}]."))
+        return changes
+
     def check_delete(self, namespace: object, key: object) -> Change:
         """Raises ValidationError, naming the argument."""
         return Change(ItemId(checked_namespace(namespace), checked_key(key)), None)
+
+    def check_deletes(self, keys: object) -> list[Change]:
+        """As `check_delete`, for each pair of namespace and key."""
+        return [Change(item, None) for item in checked_ids(keys)]
 
     def write(self, changes: Sequence[Change]) -> list[Receipt]:
         """Writes all changes; of several of one item the last one wins, and all of them get its receipt.

@@ -71,7 +71,7 @@ def format_namespace(namespace: tuple[str, ...]) -> str:
 def _from_json(text: str) -> tuple[str, ...]:
     try:
         labels = json.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ValueError(f"{text!r} begins with a bracket but is no JSON list: {exc}") from None
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise ValueError(f"{text!r} must be a JSON list of strings")
@@ -80,16 +80,17 @@ def _from_json(text: str) -> tuple[str, ...]:
 
 def parse_document(text: str) -> Any:
     """The document of a command line: JSON, '@file', or '-' for standard input; click's BadParameter when it is no JSON."""
-    if text == "-":
-        text = sys.stdin.read()
-    elif text.startswith("@"):
-        try:
-            text = Path(text[1:]).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as exc:
-            raise click.BadParameter(f"{text[1:]} cannot be read: {exc}", param_hint="VALUE") from None
+    name = "standard input" if text == "-" else text[1:]
+    try:
+        if text == "-":
+            text = sys.stdin.read()
+        elif text.startswith("@"):
+            text = Path(name).read_text(encoding="utf-8")
+    except (OSError, ValueError) as exc:
+        raise click.BadParameter(f"{name} cannot be read: {exc}", param_hint="VALUE") from None
     try:
         return json.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise click.BadParameter(f"is not JSON: {exc}", param_hint="VALUE") from None
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from scylla_store.clock import Clock
 from scylla_store.database.base import Database
@@ -15,10 +14,8 @@ from scylla_store.drain import Scope
 from scylla_store.embedders.base import Embedder
 from scylla_store.index.base import Index
 from scylla_store.intents import Ref
-from scylla_store.items import Put
-from scylla_store.receipts import Receipt
 from scylla_store.settings.options import EmbedderSettings, Settings
-from scylla_store.store import Index_, Receipts, ScyllaStore
+from scylla_store.store import Receipts, ScyllaStore
 from scylla_store.testing.clock import SettableClock
 from scylla_store.worker import WorkReport
 
@@ -97,38 +94,10 @@ class TestingStore(ScyllaStore):
             self._started().drain.run(Scope.ALL)
             return list(tasks)
 
-    def put(
-        self,
-        namespace: Sequence[str],
-        key: str,
-        value: dict[str, Any],
-        *,
-        index: Index_ = None,
-        ttl: float | None = None,
-        wait: float | None = None,
-    ) -> Receipt:
-        """As `ScyllaStore.put`; with `wait` it drains."""
-        receipt = super().put(namespace, key, value, index=index, ttl=ttl)
-        return self._drained([receipt], wait)[0]
-
-    def put_many(self, puts: Iterable[Put], *, wait: float | None = None) -> Receipts:
-        """As `ScyllaStore.put_many`; with `wait` it drains."""
-        return self._drained(super().put_many(puts), wait)
-
-    def delete(self, namespace: Sequence[str], key: str, *, wait: float | None = None) -> Receipt:
-        """As `ScyllaStore.delete`; with `wait` it drains."""
-        return self._drained([super().delete(namespace, key)], wait)[0]
-
-    def delete_many(self, keys: Iterable[tuple[Sequence[str], str]], *, wait: float | None = None) -> Receipts:
-        """As `ScyllaStore.delete_many`; with `wait` it drains."""
-        return self._drained(super().delete_many(keys), wait)
-
-    def _drained(self, receipts: Receipts, wait: float | None) -> Receipts:
-        if wait is not None:
-            self.drain()
-            for receipt in receipts:
-                receipt.wait(0.0)
-        return receipts
+    def _wait_for(self, receipts: Receipts, timeout: float) -> None:
+        """What a write with `wait` does: it drains, and then nothing is left to wait for."""
+        self.drain()
+        super()._wait_for(receipts, 0.0)
 
     def close(self) -> None:
         """As `ScyllaStore.close`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 _KEYS_PER_SELECT = 100
 _ROWS_PER_PAGE = 100
+
+_LONGEST_TTL = 20 * 365 * 24 * 3600
+_LAST_SECOND = 2**31 - 86_400
+"""Servers refuse a TTL above 20 years, and Cassandra one that ends after 2038-01-19 (CASSANDRA-14092)."""
 
 
 class Items:
@@ -51,7 +56,8 @@ class Items:
     def refresh(self, item: ItemId, cell: bytes, *, timestamp: int, ttl: int, intents: Sequence[Intent]) -> None:
         """See `Database.refresh`."""
         encoder = Encoder(self._session)
-        values = [bigint(timestamp), integer(ttl), cell, encoder.labels(item.namespace), text(item.key)]
+        kept = allowed_ttl(ttl, time.time())
+        values = [bigint(timestamp), integer(kept), cell, encoder.labels(item.namespace), text(item.key)]
         batch = self._session.batch([self._session.bound("refresh_item", values), *map(encoder.intent, intents)])
         for _ in self._session.each([batch], self._session.deadline(), write=True):
             pass
@@ -160,3 +166,8 @@ def _cells(
 ) -> Cells:
     """A row of a select, whose columns have this order."""
     return Cells(ItemId(namespace, key), version or 0, head, body, refresh, letter)
+
+
+def allowed_ttl(seconds: int, now: float) -> int:
+    """The TTL, or 0 (none) when the server would refuse it: then the cell goes with the delete that follows its expiry."""
+    return seconds if seconds <= _LONGEST_TTL and now + seconds < _LAST_SECOND else 0

@@ -29,7 +29,8 @@ class Collection:
 
     @property
     def exists(self) -> bool:
-        return self._record.exists()
+        """Whether there is one, perhaps a damaged one without its record."""
+        return self._folder.is_dir()
 
     def make(self, specification: IndexSpecification) -> None:
         """Makes an empty one."""

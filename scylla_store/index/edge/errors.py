@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from scylla_store.errors import EmbeddedIndexBusy, IndexRefused, IndexUnavailable, StoreClosed, StoreError
+from scylla_store.errors import (
+    ConfigurationError,
+    EmbeddedIndexBusy,
+    IndexRefused,
+    IndexUnavailable,
+    StoreClosed,
+    StoreError,
+)
 
 _WORDS: tuple[tuple[str, type[StoreError]], ...] = (
     ("WouldBlock", EmbeddedIndexBusy),
@@ -20,9 +28,11 @@ _WORDS: tuple[tuple[str, type[StoreError]], ...] = (
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises what the engine raises as an error of ours; other exceptions pass."""
+    """Raises what the engine and the file system raise as an error of ours; other exceptions pass."""
     try:
         yield
+    except OSError as exc:
+        raise translate_os(exc) from exc
     except BaseException as exc:
         if not _is_of_engine(exc):
             raise
@@ -35,6 +45,14 @@ def translate(exc: BaseException) -> StoreError:
     if kind is EmbeddedIndexBusy:
         return EmbeddedIndexBusy(f"{EmbeddedIndexBusy.__doc__} ({exc})")
     return kind(f"The embedded index failed: {str(exc)[:500]}")
+
+
+def translate_os(exc: OSError) -> StoreError:
+    """The error of ours that one of the file system means: a wrong folder, or an outage such as a full disk."""
+    what = f"{exc.strerror or type(exc).__name__} ({exc.filename})"
+    if isinstance(exc, (FileExistsError, NotADirectoryError, PermissionError)) or exc.errno == errno.EROFS:
+        return ConfigurationError(f"path: the folder of the embedded index cannot be used: {what}")
+    return IndexUnavailable(f"The embedded index failed: {what}")
 
 
 def _is_of_engine(exc: BaseException) -> bool:

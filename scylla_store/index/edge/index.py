@@ -61,7 +61,7 @@ class QdrantEdge:
         """Takes the folder, and opens the shard if there is one."""
         if self._opened is not None:
             return
-        with self._lock:
+        with self._lock, translated():
             if self._closed:
                 raise StoreClosed
             if self._owned is None:
@@ -179,9 +179,10 @@ class QdrantEdge:
     def _open(self) -> None:
         if self._opened is not None:
             return
+        dimensions = self._collection.specification().dimensions
         with translated():
             shard = engine.EdgeShard.load(str(self._collection.shard))
-        self._opened = _Opened(shard, self._collection.specification().dimensions, open_files(self._collection.wal))
+        self._opened = _Opened(shard, dimensions, open_files(self._collection.wal))
 
     def _update(self, operation: engine.UpdateOperation, points: int) -> None:
         """Applies it. It is in the engine's log then, which survives the death of the process."""
