@@ -95,7 +95,7 @@ def test_sentences_without_spaces_between_them_have_borders_too() -> None:
 
 
 def test_words_are_not_cut_where_there_is_white_space() -> None:
-    assert pieces("alpha beta gamma delta epsilon zeta", unit="characters", size=12) == [
+    assert pieces("alpha beta gamma delta epsilon zeta", unit="characters", size=14) == [
         "alpha beta",
         "gamma delta",
         "epsilon zeta",

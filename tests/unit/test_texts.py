@@ -44,7 +44,11 @@ DOCUMENT: dict[str, Any] = {
         pytest.param(("blank",), [], id="blank text"),
         pytest.param(("author",), [], id="an object"),
         pytest.param(("author.age",), [], id="a number"),
-        pytest.param(("title.name", "title[0]", "author[*]", "tags[9]", "missing"), [], id="paths that lead nowhere"),
+        pytest.param(
+            ("title.name", "title.Tea", "tags.green", "title[0]", "author[*]", "tags[9]", "missing"),
+            [],
+            id="paths that lead nowhere",
+        ),
         pytest.param((), [], id="no paths"),
         pytest.param(False, [], id="not searchable"),
     ],
