@@ -210,7 +210,7 @@ class QdrantEdge:
         opened, self._opened = self._opened, None
         owned, self._owned = self._owned, None
         if opened is not None:
-            # Not even the end of the child may run the handle's destructor, which would wait for threads that are not here.
+            # Not even the end of the child may run the handle's destructor: the files are the parent's, the threads not here.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(opened.shard))
             # A copy of a descriptor holds its lock: the folder would stay taken after the parent's end.
             close_files(opened.locks, self._collection.wal)

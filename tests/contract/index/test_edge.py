@@ -170,6 +170,8 @@ def _fork_and_report(folder: Path, report: int, gone: int, alive: int) -> None:
     if os.fork() != 0:
         os.read(first, 1)
         os.kill(os.getpid(), signal.SIGKILL)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(60)  # an engine that hangs hears nothing else
     os.close(alive)
     try:
         keys(index)
