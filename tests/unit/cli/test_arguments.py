@@ -27,7 +27,7 @@ def test_a_namespace_is_labels_with_slashes_or_a_json_list(text, labels):
     assert parse_namespace(text) == labels
 
 
-@pytest.mark.parametrize("text", ["docs//alice", "/docs", "docs/", "//", "docs\\", "[1]", '["a"', "[[]]"])
+@pytest.mark.parametrize("text", ["docs//alice", "/docs", "docs/", "//", "docs\\", "[1]", '["a"', "[[]]", "[" * 100_000])
 def test_a_namespace_that_is_unclear_is_refused(text):
     with pytest.raises(ValueError, match=r"label|backslash|JSON"):
         parse_namespace(text)
@@ -50,10 +50,17 @@ def test_a_document_is_json_or_a_file_or_standard_input(tmp_path, monkeypatch):
     assert found == [{"from": "text"}, {"from": "file"}, {"from": "stdin"}]
 
 
-@pytest.mark.parametrize("text", ["tea", "{", "@/nowhere/tea.json"])
+@pytest.mark.parametrize("text", ["tea", "{", "@/nowhere/tea.json", "@a\0b", '{"a":' * 100_000])
 def test_a_document_that_cannot_be_read_says_so(text):
     with pytest.raises(click.BadParameter, match=r"not JSON|cannot be read"):
         parse_document(text)
+
+
+def test_standard_input_that_is_no_text_says_so(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"a": "\xff"}'), encoding="utf-8"))
+
+    with pytest.raises(click.BadParameter, match="standard input cannot be read"):
+        parse_document("-")
 
 
 def test_an_option_has_a_name_and_a_value():

@@ -8,10 +8,13 @@ import pytest
 
 from scylla_store.database.cql.cluster import contact_point
 from scylla_store.database.cql.encoding import labels, texts
+from scylla_store.database.cql.items import allowed_ttl
 from scylla_store.database.cql.schema import replication
 from scylla_store.database.cql.session import check_version
 from scylla_store.database.cql.statements import migrations, statements
 from scylla_store.errors import ConfigurationError, SchemaMismatch
+
+YEAR = 365 * 24 * 3600
 
 
 @pytest.mark.parametrize(
@@ -69,6 +72,20 @@ def test_a_newer_schema_is_refused_and_an_older_one_says_how_to_cure_it() -> Non
         check_version(len(migrations()) + 1)
     with pytest.raises(SchemaMismatch, match="scylla-store setup"):
         check_version(len(migrations()) - 1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "year", "expected"),
+    [
+        (3600, 2026, 3600),
+        (10 * YEAR, 2026, 10 * YEAR),
+        (20 * YEAR, 2026, 0),
+        (10 * YEAR, 2030, 0),
+        (100 * YEAR, 2026, 0),
+    ],
+)
+def test_a_granted_expiry_has_no_ttl_that_servers_refuse(seconds: int, year: int, expected: int) -> None:
+    assert allowed_ttl(seconds, (year - 1970) * YEAR) == expected
 
 
 def test_our_encoding_is_that_of_the_driver() -> None:
