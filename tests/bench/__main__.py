@@ -35,11 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console()
     rows: list[Row] = []
+    command = ["python", "-m", "tests.bench", *(sys.argv[1:] if arguments is None else arguments)]
     with machine() as servers:
         for name in options.only or BENCHES:
             rows += _measured(name, servers, options.quick, console)
+            table.store(rows, command, options.json)
     table.show(rows, console)
-    table.store(rows, ["python", "-m", "tests.bench", *(arguments or sys.argv[1:])], options.json)
     if options.markdown:
         options.markdown.write_text(table.markdown(rows), encoding="utf-8")
     return 0

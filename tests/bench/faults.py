@@ -44,7 +44,7 @@ class Fault:
 
 def faults(servers: Servers, quick: bool) -> list[Row]:
     """All faults, then the long run without a broker."""
-    rounds, puts, many = (2, 300, 2_000) if quick else (7, 1_000, 100_000)
+    rounds, puts, many = (2, 300, 2_000) if quick else (5, 1_000, 100_000)
     with _installed(servers) as (place, delay_file):
         _latencies(place, puts)
         rows = [row for fault in _faults(servers, delay_file) for row in _compared(place, fault, rounds, puts)]

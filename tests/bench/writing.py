@@ -15,7 +15,7 @@ _KEYS = 300
 
 def put(servers: Servers, quick: bool) -> list[Row]:
     """One document after another, each over an earlier version of itself."""
-    rounds, calls = (60, 10) if quick else (400, 10)
+    rounds, calls = (60, 10) if quick else (300, 10)
     own, other = ("bench", "put"), ("raw", "put")
     found = documents(_KEYS)
     rows = [item_row(other, document, 0) for document in found]
@@ -41,7 +41,7 @@ def put_many(servers: Servers, quick: bool) -> list[Row]:
 
 
 def _one_namespace(place: Site, quick: bool) -> Row:
-    rounds, count = (4, 2_000) if quick else (12, 10_000)
+    rounds, count = (4, 2_000) if quick else (8, 10_000)
     found = documents(count)
 
     def ours(number: int) -> float:
@@ -60,7 +60,7 @@ def _one_namespace(place: Site, quick: bool) -> Row:
 
 
 def _distinct_namespaces(place: Site, quick: bool) -> Row:
-    rounds, count = (4, 1_000) if quick else (12, 3_000)
+    rounds, count = (4, 1_000) if quick else (8, 3_000)
     found = documents(count)
 
     def ours(number: int) -> float:
