@@ -113,9 +113,9 @@ class Core:
         self.parts = self._parts(self.db, self.ix, self.embedder, self.clock)
         self.elsewhere = self._parts(self.database, self.index, HashingEmbedder(8), self.clock)
 
-    def other(self, clock: SettableClock) -> Parts:
-        """A process with another clock."""
-        return self._parts(self.database, self.index, HashingEmbedder(8), clock)
+    def other(self, clock: SettableClock, embedder: Any = None) -> Parts:
+        """A process with another clock, and perhaps another embedder."""
+        return self._parts(self.database, self.index, embedder or HashingEmbedder(8), clock)
 
     def _parts(self, database: Any, index: Any, embedder: Any, clock: SettableClock) -> Parts:
         parts = Parts(

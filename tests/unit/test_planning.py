@@ -53,7 +53,9 @@ R, S = b"r" * 16, b"s" * 16
         pytest.param(ref(1001, S, Kind.AGAIN), row(), 1010, False, id="filed again is never young"),
     ],
 )
-def test_a_write_is_young_while_it_may_still_be_on_its_way(given: Ref, stored: Row | None, t0: int, young: bool) -> None:
+def test_a_write_is_young_while_it_may_still_be_on_its_way(
+    given: Ref, stored: Row | None, t0: int, young: bool
+) -> None:
     assert young == planning.is_young([given], stored, t0=t0, margin=MARGIN)
 
 
@@ -62,6 +64,10 @@ def test_one_young_intent_of_a_set_is_enough() -> None:
 
     assert planning.is_young([old, young], row(), t0=1010, margin=MARGIN)
     assert not planning.is_young([old], row(), t0=1010, margin=MARGIN)
+
+    # Also when it is not the newest: the writer of the newest may be dead, while the other's is still at work
+    newest, other = ref(1002, S, filed_at=900), ref(1001, S, filed_at=1000)
+    assert planning.is_young([newest, other], row(), t0=1010, margin=MARGIN)
 
 
 def test_only_conditional_writes_that_are_not_the_rows_need_a_serial_read() -> None:
@@ -81,7 +87,9 @@ def test_only_conditional_writes_that_are_not_the_rows_need_a_serial_read() -> N
         pytest.param([], None, False, id="nothing"),
     ],
 )
-def test_the_row_is_read_again_when_a_foreign_point_is_as_new(points: list[SeenPoint], stored: Row | None, expected: bool) -> None:
+def test_the_row_is_read_again_when_a_foreign_point_is_as_new(
+    points: list[SeenPoint], stored: Row | None, expected: bool
+) -> None:
     assert expected == planning.needs_another_look(points, stored, "right")
 
 

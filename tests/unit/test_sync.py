@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from scylla_store.database.base import Mutation
+from scylla_store.embedders import HashingEmbedder
 from scylla_store.errors import IndexRefused, IndexUnavailable
 from scylla_store.identity import item_digest
-from scylla_store.index.base import Point
+from scylla_store.index.base import Point, Vector
 from scylla_store.intents import Kind, Ref
 from scylla_store.rows import encode_body
 from scylla_store.testing import FailingEmbedder, SettableClock
-from tests.unit.core import ITEM, OTHER, Core, raises
+from tests.unit.core import ITEM, OTHER, START, Core, raises
 
 LONG = "a text of three chunks or so here"
 
@@ -103,6 +105,103 @@ def test_a_document_that_expires_while_it_is_indexed_leaves_no_points(core: Core
     # Then
     assert core.points() == []
     assert core.refs() == []
+
+
+def test_points_that_are_sent_while_somebody_finds_the_row_expired_do_not_stay(core: Core) -> None:
+    # Given a worker that began before the document expired, and sends its points after another one has looked for them
+    core.put("short lived", ttl=5.0)
+    early = SettableClock(core.clock())
+    slow = core.other(early, SlowEmbedder(early, 5 + 2 * core.settings.clock.max_clock_skew))
+    core.clock.advance(5 + 2 * core.settings.clock.max_clock_skew)
+    core.ix.after["points_of"] = lambda: core.sync(*core.refs(Kind.WRITE), parts=slow)
+
+    # When
+    core.sync(*core.refs(Kind.EXPIRY))
+
+    # Then
+    assert core.points() == []
+    assert core.refs() == []
+
+
+def test_of_two_writes_with_one_version_the_points_of_the_one_that_the_database_kept_stay(core: Core) -> None:
+    # Given a worker that brings in the one that loses, while another brings in the winner
+    loses = core.put("loses")
+    row = core.row()
+    assert row is not None
+
+    def tie() -> None:
+        write_id = b"\xff" * 16
+        head = replace(row.head, write_id=write_id)
+        core.database.write([Mutation(ITEM, row.version, head.encode(), encode_body(write_id, b'{"text": "wins"}'))])
+        core.sync(core.repair(), parts=core.elsewhere)
+
+    core.ix.before["upsert"] = tie
+
+    # When
+    core.sync(core.ref(loses))
+
+    # Then
+    assert [point.payload["write"] for point in core.points()] == ["ff" * 16]
+
+
+def test_points_say_when_the_item_expires_although_its_time_was_granted_again_while_they_were_made(core: Core) -> None:
+    # Given
+    core.put("short lived", ttl=60.0)
+    core.clock.advance(30)
+
+    def grant() -> None:
+        core.elsewhere.reader.get(*ITEM, refresh_ttl=True)
+        core.sync(*core.refs(Kind.REFRESH), parts=core.elsewhere)
+
+    core.ix.before["upsert"] = grant
+
+    # When
+    core.sync(*core.refs(Kind.WRITE))
+
+    # Then
+    assert [point.payload["expires_at"] for point in core.points()] == [core.row().expires_at]  # type: ignore[union-attr]
+
+
+def test_points_of_a_newer_write_are_not_touched_by_a_worker_that_read_an_older_row(core: Core) -> None:
+    # Given a row that is replaced, and brought in, between the row's read and that of its points
+    old = core.ref(core.put("old"))
+    core.ix.before["points_of"] = lambda: core.sync(core.ref(core.put("new words")), parts=core.elsewhere)
+
+    # When
+    core.sync(old)
+
+    # Then
+    assert {"delete", "upsert"} & set(core.ix.calls) == set()
+    assert core.versions() == [core.row().version]  # type: ignore[union-attr]
+    assert core.refs() == []
+
+
+def test_the_row_is_read_before_its_points(core: Core) -> None:
+    # Given a delete that lands just before the row is read, and the points of the old row just before that
+    put = core.ref(core.put("old"))
+    repair = core.repair()
+
+    def happen() -> None:
+        core.sync(put, parts=core.elsewhere)
+        core.database.outbox.ack([core.delete().intent])
+
+    core.db.before["read"] = happen
+
+    # When
+    core.sync(repair)
+
+    # Then
+    assert core.points() == []
+
+
+def test_whether_a_write_is_young_is_judged_by_the_time_before_the_row_was_read(core: Core) -> None:
+    # Given a write that lands after the row was read, and a margin that ends meanwhile
+    intent = core.ref(core.put(), again=False).intent
+    young = Ref(replace(intent, item=OTHER))
+    core.db.after["read"] = lambda: core.clock.advance(core.settings.sync.margin)
+
+    # Then
+    assert core.sync(young).waiting == [young]
 
 
 def test_an_expiry_is_acknowledged_only_when_no_clock_is_before_it_any_more(core: Core) -> None:
@@ -223,9 +322,9 @@ def test_text_that_the_item_has_in_the_index_is_not_embedded_again_even_from_poi
 
 def test_past_its_time_limit_a_run_sends_nothing_more_and_leaves_the_item_to_the_outbox() -> None:
     # Given an embedder that takes too long
-    core = Core()
+    clock = SettableClock(START)
+    core = Core(embedder=SlowEmbedder(clock, 3600), clock=clock)
     receipt = core.put(LONG)
-    core.parts.embedder = SlowEmbedder(core.clock)  # type: ignore[assignment]
 
     # When
     outcome = core.sync(core.ref(receipt))
@@ -237,12 +336,15 @@ def test_past_its_time_limit_a_run_sends_nothing_more_and_leaves_the_item_to_the
 
 
 class SlowEmbedder(FailingEmbedder):
-    def __init__(self, clock: SettableClock) -> None:
-        super().__init__(lambda text: False)
-        self._clock = clock
+    """Takes some seconds of the clock."""
 
-    def embed(self, texts: list[str]) -> object:  # type: ignore[override]
-        self._clock.advance(3600)
+    def __init__(self, clock: SettableClock, seconds: float) -> None:
+        super().__init__(times=0, inner=HashingEmbedder(8))
+        self._clock = clock
+        self._seconds = seconds
+
+    def embed(self, texts: list[str]) -> Sequence[Vector]:
+        self._clock.advance(self._seconds)
         return super().embed(texts)
 
 
