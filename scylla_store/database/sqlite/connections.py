@@ -126,8 +126,8 @@ class Connections:
         if self._pid != os.getpid():
             _inherited.append(connection)
             return
-        if self._closed or connection.in_transaction or len(self._idle) >= _MOST_IDLE:
-            connection.close()
+        if connection.in_transaction or len(self._idle) >= _MOST_IDLE:
+            connection.close()  # with a transaction that could not be rolled back, it would keep the lock
         else:
             self._idle.append(connection)
         self._return_one()

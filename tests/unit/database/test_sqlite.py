@@ -17,6 +17,7 @@ import pytest
 from scylla_store.clock import SECOND, system_clock
 from scylla_store.database.base import Database
 from scylla_store.database.sqlite import SQLite
+from scylla_store.database.sqlite.connections import Connections
 from scylla_store.database.sqlite.errors import translate
 from scylla_store.errors import (
     ConfigurationError,
@@ -242,6 +243,17 @@ def test_closing_does_not_wait_for_a_thread_that_hangs_and_its_connection_is_clo
         leave.set()
         assert hanging.result() == [None]
     assert [path.name for path in tmp_path.iterdir()] == ["store.sqlite3"]
+
+
+def test_a_connection_that_comes_back_in_a_transaction_does_not_keep_the_lock(tmp_path: Path) -> None:
+    connections = Connections(tmp_path / "store.sqlite3", timeout=0.2)
+
+    with connections.reading() as connection:
+        connection.execute("BEGIN IMMEDIATE")
+
+    with connections.writing() as connection:
+        connection.execute("CREATE TABLE t (a)")
+    connections.close()
 
 
 def open_files() -> list[str]:
