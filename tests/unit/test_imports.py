@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,6 +60,11 @@ HEAVY = (
     "tokenizers",
     "wordllama",
 )
+
+
+MODULES = {"cassandra-driver": "cassandra", "qdrant-edge-py": "qdrant_edge"}
+BROUGHT = {"httpx", "kombu"}
+"""By qdrant-client and by celery, whose errors and settings they are."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,14 @@ def imports() -> Iterator[Import]:
         yield from _of(ast.parse(path.read_text()), name, known, False, False)
 
 
+def foreign() -> set[str]:
+    """Top-level names of what the library imports and neither is ours nor comes with Python or pytest."""
+    nodes = [node for path in modules().values() for node in ast.walk(ast.parse(path.read_text()))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.partition(".")[0] for name in names} - {*sys.stdlib_module_names, "scylla_store", "tasks", "pytest"}
+
+
 def _of(node: ast.AST, importer: str, known: dict[str, Path], in_function: bool, for_types: bool) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
         for imported in _targets(child, known):
@@ -148,6 +163,17 @@ def test_every_module_imports_only_what_stands_below_it() -> None:
     against = [f"{one.importer} imports {one.imported}" for one in imports() if not is_allowed(one)]
 
     assert against == []
+
+
+def test_every_dependency_is_declared_and_used() -> None:
+    # Given what setup.cfg asks for, by the name of the module
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    declared = {re.split(r"[^\w-]", line)[0] for line in setup["options"]["install_requires"].split() if line}
+    modules_of = {MODULES.get(name, name.replace("-", "_")) for name in declared}
+
+    # Then it is what the library imports, apart from what comes with one of them
+    assert foreign() - BROUGHT == modules_of
 
 
 def test_nothing_imports_the_tasks_above_the_library() -> None:
