@@ -40,6 +40,8 @@ class Program(click.Group):
         extra["standalone_mode"] = False
         _never_fail_to_print()
         logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+        # The driver logs, with a traceback, what it raises too, and that becomes the one line.
+        logging.getLogger("cassandra").setLevel(logging.CRITICAL)
         try:
             code = super().main(args, prog_name or "scylla-store", **extra)
         except Exception as exc:  # noqa: BLE001 - _report raises what is not ours again

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,6 +129,15 @@ def test_a_database_that_is_away_is_exit_code_4_and_named(run: Run) -> None:
 
     assert result.exit_code == UNAVAILABLE, result.output
     assert "127.0.0.1:1" in result.stderr.replace(" ", "")
+
+
+def test_what_the_driver_logs_does_not_stand_beside_the_one_line() -> None:
+    command = [sys.executable, "-m", "scylla_store.cli", "get", "docs", "k", "-o", "database.contact_points=127.0.0.1:1"]
+
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == UNAVAILABLE
+    assert [line.partition(" ")[0] for line in ended.stderr.splitlines()] == ["Error:"]
 
 
 def test_setup_can_be_repeated(run: Run) -> None:
