@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scylla_store.database.memory.cells import Cell, StoredRow
+from scylla_store.database.memory.outbox import MemorySlotTables
+from scylla_store.intents import Bookkeeping, IntentKey
 
 GONE = None
 
@@ -40,3 +42,13 @@ def test_a_cell_whose_time_is_over_is_not_seen_and_still_shadows() -> None:
     row.put("c", Cell(b"late", 4))
     assert row.seen("c", 10) is None
     assert (row.seen("d", 0), row.version("d", 0)) == (None, 0)
+
+
+def test_of_a_removed_outbox_row_late_bookkeeping_leaves_not_even_a_half() -> None:
+    tables = MemorySlotTables(lambda: 1_000)
+    key = IntentKey(due=0, shard=0, intent=b"i")
+
+    tables.remove([key])
+    tables.update([Bookkeeping(key, next_attempt=5, attempts=1)])
+
+    assert tables.page(0, 0, after=None, limit=10).halves == []
