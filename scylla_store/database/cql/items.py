@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from cassandra.query import BoundStatement
 
 _KEYS_PER_SELECT = 100
-_ROWS_PER_PAGE = 100
+_ROWS_PER_PAGE = 101
+"""One more than the usual limit: a page is asked for with one row more, which says whether it is the last."""
 
 _LONGEST_TTL = 20 * 365 * 24 * 3600
 _LAST_SECOND = 2**31 - 86_400
