@@ -51,4 +51,4 @@ def test_of_a_removed_outbox_row_late_bookkeeping_leaves_not_even_a_half() -> No
     tables.remove([key])
     tables.update([Bookkeeping(key, next_attempt=5, attempts=1)])
 
-    assert tables.page(0, 0, after=None, limit=10).halves == []
+    assert list(tables.page(0, 0, after=None, limit=10).halves) == []
