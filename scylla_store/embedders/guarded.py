@@ -135,8 +135,9 @@ class _Call:
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self.work = work
+        self.has_begun = False
         self.is_over = False
-        self.is_abandoned = False
+        self.is_given_up = False
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -164,16 +165,14 @@ class _Gate:
         self._enter()
         try:
             self._hand_over(call)
-        except RuntimeError as exc:
-            self._leave(call)
-            raise EmbedderUnavailable(f"No thread can be started for the embedder {self._name}: {exc}") from exc
-        try:
             with self._changed:
                 self._changed.wait_for(lambda: call.is_over or self._closed, self._timeout)
-        finally:
-            # Also when a signal interrupted the wait, such as the soft time limit of a task.
-            self._abandon(call)
-        if call.is_abandoned:
+        except BaseException:
+            # Such as the soft time limit of a task, which comes as a signal, at any moment.
+            self._give_up(call, "its caller was interrupted")
+            raise
+        self._give_up(call, "the store was closed" if self._closed else f"it did not end within {self._timeout:g} s")
+        if call.is_given_up:
             raise self._unavailable()
         if call.error is not None:
             raise call.error
@@ -199,24 +198,35 @@ class _Gate:
             self._running += 1
 
     def _hand_over(self, call: _Call) -> None:
-        """To a thread that waits for work, or to a new one; RuntimeError when none can be started."""
+        """To a thread that waits for work, or to a new one; EmbedderUnavailable when none can be started."""
         with self._changed:
             if len(self._idle) > len(self._todo):
                 self._todo.append(call)
                 self._changed.notify_all()
                 return
-        threading.Thread(target=self._serve, args=(call,), name="scylla-store-embed", daemon=True).start()
+        thread = threading.Thread(target=self._serve, args=(call,), name="scylla-store-embed", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as exc:
+            raise EmbedderUnavailable(f"No thread can be started for the embedder {self._name}: {exc}") from exc
 
     def _serve(self, call: _Call | None) -> None:
         """Makes the call, and those that come soon after."""
         while call is not None:
-            try:
-                call.result = call.work()
-            except BaseException as exc:  # noqa: BLE001 - raised again in the thread that waits
-                call.error = exc
-            finally:
-                self._leave(call)
+            if self._begins(call):
+                try:
+                    call.result = call.work()
+                except BaseException as exc:  # noqa: BLE001 - raised again in the thread that waits
+                    call.error = exc
+                finally:
+                    self._leave(call)
             call = self._next()
+
+    def _begins(self, call: _Call) -> bool:
+        """Whether somebody still waits for it."""
+        with self._changed:
+            call.has_begun = not call.is_over
+            return call.has_begun
 
     def _next(self) -> _Call | None:
         with self._changed:
@@ -229,19 +239,22 @@ class _Gate:
         with self._changed:
             call.is_over = True
             self._running -= 1
-            if call.is_abandoned:
+            if call.is_given_up and call.has_begun:
                 self._abandoned -= 1
                 log.warning("The abandoned call of the embedder %s has ended; it is used again.", self._name)
             self._changed.notify_all()
 
-    def _abandon(self, call: _Call) -> None:
+    def _give_up(self, call: _Call, reason: str) -> None:
+        """Abandons a call that is not over; one that has not begun never will."""
         with self._changed:
             if call.is_over:
                 return
-            call.is_abandoned = True
+            call.is_given_up = True
+            if not call.has_begun:
+                self._leave(call)
+                return
             self._abandoned += 1
             self._changed.notify_all()
-        reason = "the store was closed" if self._closed else f"it did not end within {self._timeout:g} s"
         log.warning("A call of the embedder %s is abandoned in its thread: %s.", self._name, reason)
 
     def _unavailable(self) -> Exception:

@@ -366,6 +366,42 @@ def test_a_call_whose_caller_is_interrupted_is_abandoned_too(soft_time_limit: Ca
         assert inner.calls == [["slow"]]
 
 
+def test_a_caller_that_is_interrupted_before_its_call_begins_takes_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = guarded(inner := Recording())
+
+    def interrupted(_: threading.Thread) -> None:
+        raise SoftTimeLimit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(SoftTimeLimit):
+            embedder.embed(["a"])
+
+    assert InThread(embedder, "b").end() == [[1.0, 0.0]]
+    assert inner.calls == [["b"]]
+
+
+def test_a_caller_that_is_interrupted_while_its_thread_starts_leaves_no_more_than_that_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with hanging(LONG) as (embedder, inner):
+        start = threading.Thread.start
+
+        def interrupted(thread: threading.Thread) -> None:
+            start(thread)
+            inner.hanging.wait()
+            raise SoftTimeLimit
+
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", interrupted)
+            with pytest.raises(SoftTimeLimit):
+                embedder.embed(["slow"])
+
+        assert isinstance(InThread(embedder).end(), EmbedderUnavailable)
+        inner.release.set()
+        until(lambda: works(embedder))
+
+
 def test_the_dimensions_of_a_function_that_hangs_are_not_waited_for() -> None:
     release = threading.Event()
 
