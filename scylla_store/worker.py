@@ -232,7 +232,6 @@ class Worker:
             self._delay(refs, exc, report)
 
     def _begin_anew(self, refs: list[Ref], report: WorkReport) -> None:
-        report.waiting += len(refs)
         report.error = None
         refs = [replace(ref, attempts=0, again=True) for ref in refs]
         self._try_later(refs, _micro(self._settings.backoff), report, first_failed_at=None)

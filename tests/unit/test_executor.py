@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+
+import pytest
 
 from scylla_store.drain import Scope
 from scylla_store.executor import InProcessExecutor
@@ -35,3 +38,26 @@ def test_what_comes_after_close_is_left_to_the_outbox_without_a_word() -> None:
 
     # Then it neither fails nor keeps it
     assert executor.backlog() == 0
+
+
+def test_it_looks_at_what_is_due_although_tasks_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given an engine whose every task brings the next one
+    monkeypatch.setattr("scylla_store.executor.CATCH_UP_WITHIN", 0.01)
+    looked = threading.Event()
+
+    class Busy(Idle):
+        def work(self, refs: Sequence[Ref]) -> None:
+            executor.send([], "next")
+
+        def catch_up(self, scope: Scope) -> None:
+            if scope is Scope.DUE:
+                looked.set()
+
+    executor = InProcessExecutor(Busy)
+
+    # When
+    executor.send([], "first")
+
+    # Then
+    assert looked.wait(30)
+    executor.close()
