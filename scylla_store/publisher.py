@@ -84,7 +84,7 @@ class Publisher:
             finally:
                 self._flushing = False
 
-    def close(self, timeout: float = 1.5) -> None:
+    def close(self, timeout: float = 0.7) -> None:
         """Sends what it can within `timeout` seconds and ends; twice is fine."""
         if self._pid != os.getpid():
             self._begin()

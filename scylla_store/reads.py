@@ -8,7 +8,7 @@ from typing import Any
 from scylla_store.clock import SECOND, VersionClock, past_for_all
 from scylla_store.cursors import from_cursor, to_cursor
 from scylla_store.database.base import Database
-from scylla_store.errors import ValidationError
+from scylla_store.errors import DamagedRow, ValidationError
 from scylla_store.identity import ItemId, Namespace, checked_ids, checked_key, checked_namespace
 from scylla_store.intents import Kind, Ref, new_intent
 from scylla_store.items import Item, Page
@@ -40,12 +40,20 @@ class Reader:
         self._margin = int(settings.sync.margin * SECOND)
         self._skew = int(settings.clock.max_clock_skew * SECOND)
 
-    def rows(self, ids: Sequence[ItemId]) -> dict[ItemId, Row]:
-        """Rows that a reader sees now."""
+    def rows(
+        self, ids: Sequence[ItemId], *, damaged: Callable[[DamagedRow], None] | None = None
+    ) -> dict[ItemId, Row]:
+        """Rows that a reader sees now. One that cannot be decoded is told to `damaged` and left out; None: it is raised."""
         now = self._clock.now()
         rows: dict[ItemId, Row] = {}
         for item, cells in self._database.read(ids).items():
-            row = decode(cells)
+            try:
+                row = decode(cells)
+            except DamagedRow as exc:
+                if damaged is None:
+                    raise
+                damaged(exc)
+                continue
             if row is not None and row.is_visible(now):
                 rows[item] = row
         return rows

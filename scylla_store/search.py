@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from scylla_store.clock import VersionClock
 from scylla_store.embedders.base import Embedder
-from scylla_store.errors import EmbedderUnavailable, StoreError, ValidationError
+from scylla_store.errors import DamagedRow, EmbedderUnavailable, StoreError, ValidationError
 from scylla_store.failures import Failure
 from scylla_store.identity import ItemId, Namespace, checked_namespace, checked_text, namespace_digest, plain
 from scylla_store.index.base import Index, Match, Vector
@@ -16,6 +17,8 @@ from scylla_store.points import text_hash
 from scylla_store.reads import Reader, checked_limit
 from scylla_store.rows import Row
 from scylla_store.texts import text_at
+
+log = logging.getLogger(__name__)
 
 _LEAST_FETCH = 20
 _MOST_FETCH = 1000
@@ -80,8 +83,9 @@ class Searcher:
         ids = list(best)
         for part in (ids[:wanted], ids[wanted:]):
             if part and len(hits) < wanted:
-                rows = self._reader.rows(part)
-                hits.update((item, _hit(rows[item], best[item])) for item in part if item in rows)
+                rows = self._reader.rows(part, damaged=_report)
+                found = ((item, _sound_hit(rows[item], best[item])) for item in part if item in rows)
+                hits.update((item, hit) for item, hit in found if hit is not None)
         return hits
 
     def _checked_question(self, query: object, vector: object) -> tuple[str, Vector | None]:
@@ -137,6 +141,19 @@ def _check_score(min_score: object) -> None:
         isinstance(min_score, bool) or not isinstance(min_score, (int, float)) or not abs(min_score) < _LARGEST
     ):
         raise ValidationError(f"min_score must be a finite number, not {min_score!r}")
+
+
+def _sound_hit(row: Row, match: Match) -> Hit | None:
+    """A damaged document takes no other hit with it: `get` and `list` raise what is only logged here."""
+    try:
+        return _hit(row, match)
+    except DamagedRow as exc:
+        _report(exc)
+        return None
+
+
+def _report(exc: DamagedRow) -> None:
+    log.error("A damaged row is left out of a search: %s", exc)
 
 
 def _hit(row: Row, match: Match) -> Hit:

@@ -1,12 +1,14 @@
-"""Searching when the embedder is somebody else's."""
+"""Searching on bad days: an embedder that is somebody else's, a row that is damaged."""
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from scylla_store import EmbedderUnavailable
+from scylla_store.errors import DamagedRow
 from scylla_store.testing import FailingEmbedder, TestingStore
 
 QUERY = "words that are nobody's business"
@@ -31,3 +33,23 @@ def test_whatever_an_embedder_raises_on_a_query_has_a_name_and_does_not_quote_it
 
     assert reason in str(failure.value)
     assert QUERY not in str(failure.value)
+
+
+@pytest.mark.parametrize("cell", ["head", "body"])
+def test_a_damaged_document_is_reported_and_takes_no_other_hit_with_it(
+    tmp_path: Path, cell: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with TestingStore(tmp_path) as store:
+        # Given three documents, one of which is damaged after it was indexed
+        for key in ("a", "b", "c"):
+            store.put(("docs",), key, {"text": "the same words"})
+        assert store.drain() == 0
+        with sqlite3.connect(tmp_path / "store.sqlite3") as connection:
+            connection.execute(f"UPDATE items SET {cell} = x'00' WHERE key = 'b'")
+        connection.close()
+        # When they are searched, then the others are found, and the damage is logged
+        assert {hit.item.key for hit in store.search(("docs",), "the same words")} == {"a", "c"}
+        assert "damaged row is left out" in caplog.text
+        # And whoever asks for it by key is told
+        with pytest.raises(DamagedRow, match="'b'"):
+            store.get(("docs",), "b")

@@ -23,7 +23,7 @@ CONDITIONAL = "conditional"
 
 _PROTOCOL = 4
 _HEARTBEAT = 30
-_CLOSE_SECONDS = 1.8
+_CLOSE_SECONDS = 0.9
 
 
 def open_cluster(settings: DatabaseSettings) -> tuple[Cluster, Session]:
