@@ -76,6 +76,8 @@ class Relay:
     async def close(self) -> None:
         """Cuts everything, late requests included, and frees the port."""
         await self._stop_listening()
+        for _ in range(3):  # connections that the kernel has accepted become clients first
+            await asyncio.sleep(0)
         await self.cut()
         for task in self._late:
             task.cancel()
