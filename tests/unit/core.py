@@ -179,6 +179,6 @@ class Core:
         return [point.version for point in self.points(item)]
 
 
-def raises(error: Exception) -> None:
+def raises(error: BaseException) -> None:
     """Raises the error; for hooks."""
     raise error

@@ -44,6 +44,22 @@ def test_a_shorter_text_leaves_no_chunk_of_the_longer_one_behind(core: Core) -> 
     assert core.versions() == [receipt.version]
 
 
+def test_chunks_that_a_worker_left_behind_when_it_died_are_found(core: Core) -> None:
+    # Given a worker that dies after it wrote a shorter text's points, before it deletes the surplus
+    core.sync(core.ref(core.put(LONG)))
+    receipt = core.put("short")
+    core.ix.after["upsert"] = lambda: raises(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        core.sync(core.ref(receipt))
+    assert len(core.points()) == 3
+
+    # When
+    core.sync(core.ref(receipt))
+
+    # Then
+    assert core.versions() == [receipt.version]
+
+
 @pytest.mark.parametrize("end", ["delete", "index=False"])
 def test_points_go_when_the_item_does_not_belong_in_the_index_any_more(core: Core, end: str) -> None:
     core.sync(core.ref(core.put(LONG)))
