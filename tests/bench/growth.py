@@ -26,7 +26,7 @@ def growth(servers: Servers, quick: bool) -> list[Row]:
         stages = [_stage(servers, stack, size) for size in sizes]
         return [
             _row(name, stage, stages[0], calls, rounds)
-            for name, calls in (("put", 10), ("get", 20), ("list(100)", 3), ("search", 5))
+            for name, calls in (("put", 10), ("get", 20), ("raw get", 20), ("list(100)", 3), ("search", 5))
             for stage in stages[1:]
         ]
 
@@ -44,6 +44,7 @@ class Stage:
         actions: dict[str, Callable[[int], object]] = {
             "put": lambda number: store.put(_NAMESPACE, picks[number % 1000].key, picks[number % 1000].value),
             "get": lambda number: store.get(_NAMESPACE, picks[number % 1000].key),
+            "raw get": lambda number: self.place.cql.get(_NAMESPACE, picks[number % 1000].key),
             "list(100)": lambda number: store.list(_NAMESPACE, limit=100),
             "search": lambda number: store.search(_NAMESPACE, QUERIES[number % len(QUERIES)]),
         }
