@@ -76,8 +76,6 @@ class Relay:
     async def close(self) -> None:
         """Cuts everything, late requests included, and frees the port."""
         await self._stop_listening()
-        for _ in range(3):  # connections that the kernel has accepted become clients first
-            await asyncio.sleep(0)
         await self.cut()
         for task in self._late:
             task.cancel()
@@ -117,8 +115,8 @@ class Relay:
         finally:
             for pump in pumps:
                 pump.cancel()
+            _reset(target_writer)  # before the wait, which a second cut would end
             await asyncio.gather(*pumps, return_exceptions=True)
-            _reset(target_writer)
 
     async def _while_hanging(self) -> None:
         """Waits for ever while the relay hangs: leaving that state cuts whoever waits here."""
