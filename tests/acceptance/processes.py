@@ -34,13 +34,13 @@ class Child:
         """Another environment on top of ours, from the next start on."""
         self._environment = {**os.environ, **environment}
 
-    def start(self, *, niceness: int = 0) -> None:
-        """Starts it unless it runs; a higher niceness leaves the processors to others."""
+    def start(self) -> None:
+        """Starts it unless it runs."""
         if self.is_running:
             return
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["nice", "-n", str(niceness), *self._arguments],
+                self._arguments,
                 cwd=ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -48,6 +48,14 @@ class Child:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def give_way(self) -> None:
+        """Leaves the processors to others from now on, with all its children."""
+        assert self._process is not None
+        os.setpriority(os.PRIO_PGRP, self._process.pid, 19)
+        # Linux weighs sessions against each other first: in a session of its own, niceness alone changes nothing.
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{self._process.pid}/autogroup").write_text("19")
 
     @property
     def is_running(self) -> bool:

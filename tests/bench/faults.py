@@ -58,8 +58,9 @@ def _installed(servers: Servers) -> Iterator[tuple[Site, Path]]:
     options = {**SETTINGS, "embedder__name": "tests.acceptance.embedders:Delayed"}
     with site(servers, **options) as place:
         beat = ["-B", "-s", str(servers.folder / "schedule")]
-        worker = place.worker(niceness=19, options=beat, **{DELAY_FILE: str(delay_file)})
+        worker = place.worker(options=beat, **{DELAY_FILE: str(delay_file)})
         place.wait_for(worker)
+        worker.give_way()
         yield place, delay_file
 
 

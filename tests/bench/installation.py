@@ -91,7 +91,7 @@ class Site:
         """A store on the same data whose tasks are kept, to be sent when the clock runs."""
         return self._stack.enter_context(HoldingStore(self.settings))
 
-    def worker(self, number: int = 0, *, niceness: int = 0, options: Sequence[str] = (), **environment: str) -> Child:
+    def worker(self, number: int = 0, *, options: Sequence[str] = (), **environment: str) -> Child:
         """A worker with one process, which consumes both queues; it is killed in the end."""
         queues = f"{self.settings['celery__queue']},{self.settings['celery__maintenance_queue']}"
         arguments = ["-m", "celery", "-A", "tasks", "worker", "-Q", queues, "-c", "1", "--without-mingle"]
@@ -99,7 +99,7 @@ class Site:
         name = f"worker_{self.settings['celery__queue']}_{number}"
         child = Child(name, arguments, {**as_environment(self.settings), **environment}, self.servers.folder)
         self._stack.callback(child.kill)
-        child.start(niceness=niceness)
+        child.start()
         return child
 
     def wait_for(self, worker: Child) -> None:
