@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 SECOND = 1_000_000
+_DANGEROUS = ("database.commit", "index.upsert", "index.delete", "index.points_of", "outbox.remove")
+"""Before these it matters most what others do: there an actor rests more often."""
+
 START = 1_700_000_000 * SECOND
 
 
@@ -26,6 +29,7 @@ class Actor:
         self.finished = False
         self.doomed = False
         self.asleep_until = 0
+        self.is_blocked: Callable[[], bool] = lambda: False
         self._go = threading.Lock()
         self._go.acquire()
         self._scheduler = scheduler
@@ -72,7 +76,7 @@ class Scheduler:
         self.back = threading.Lock()
         self.back.acquire()
         self.now = START
-        self.ticks: tuple[int, ...] = (0, 1)
+        self.ticks: Sequence[int] = (0, 1)
         self.sleepiness = 0.0
         self.steps = 0
         self.is_traced = is_traced
@@ -90,6 +94,8 @@ class Scheduler:
         """An I/O of the current actor: others may run before it. Outside of actors nothing is switched."""
         self.steps += 1
         if self.current is not None:
+            if what.startswith(_DANGEROUS) and self.chance(3 * self.sleepiness):
+                self._rest(self.current)
             self.current.pause()
         self.note(what)
 
@@ -121,8 +127,12 @@ class Scheduler:
         self.actors.clear()
 
     def _choose(self, ready: list[Actor]) -> Actor:
+        ready = [actor for actor in ready if not actor.is_blocked()] or ready
         awake = [actor for actor in ready if actor.asleep_until <= self.steps] or ready
         actor = self.random.choice(awake)
         if self.chance(self.sleepiness):
-            actor.asleep_until = self.steps + self.random.choice((5, 15, 40, 100))
+            self._rest(actor)
         return actor
+
+    def _rest(self, actor: Actor) -> None:
+        actor.asleep_until = self.steps + self.random.choice((5, 10, 20, 40, 100))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulation.world import World, explain
 
-SCHEDULES = int(os.environ.get("SCYLLA_STORE_TEST_SCHEDULES", "1000"))
+SCHEDULES = int(os.environ.get("SCYLLA_STORE_TEST_SCHEDULES", "2000"))
 FIRST = int(os.environ.get("SCYLLA_STORE_TEST_SEED", "0"))
 
 

@@ -30,9 +30,7 @@ from tests.simulation.broker import Broker, Message, Publisher
 from tests.simulation.faults import POISON, Faults, Faulty, FaultyDatabase, FaultyEmbedder
 from tests.simulation.judge import Acknowledged, Judge, Watch
 from tests.simulation.scheduler import SECOND, Actor, Scheduler
-
-SKEW = 2 * SECOND
-"""`clock.max_clock_skew` of these worlds; no clock is that far off."""
+from tests.simulation.shape import SKEW, Shape
 
 SETTINGS = Settings(
     sync=SyncSettings(
@@ -59,23 +57,16 @@ class World:
 
     def __init__(self, seed: int, *, everything: bool = False, is_traced: bool = False) -> None:
         self.seed = seed
-        self.scheduler = Scheduler(seed, is_traced=is_traced)
-        choose = self.scheduler.random
         self.everything = everything
-        self.items = tuple(ItemId(("sim",), key) for key in ("a", "b")[: choose.choice((1, 1, 2))])
-        self.poisonous = choose.random() < 0.2
-        sync = replace(
-            SETTINGS.sync, max_attempts=3 if self.poisonous else 100, restarts=choose.choice((0, 1, 2, 5))
-        )
-        self.settings = replace(SETTINGS, sync=sync)
-        self.faults = Faults(
-            self.scheduler, rate=choose.choice((0.0, 0.02, 0.06)), late=everything, file_too=everything
-        )
-        self.scheduler.ticks = choose.choice(((0,), (0,), (0, 0, 0, 1), (0, 1, 50, 1000), (0, 1, SECOND // 10, SECOND)))
-        self.scheduler.sleepiness = choose.choice((0.0, 0.05, 0.1, 0.2))
-        self._clocks = choose.choice(((0,), (0,), (0, 0, SECOND, -SECOND), (0, SKEW, -SKEW)))
-        self._kill_rate = choose.choice((0.0, 0.005, 0.02))
-        self._jump_rate = choose.choice((0.0, 0.01, 0.03))
+        self.scheduler = Scheduler(seed, is_traced=is_traced)
+        self.shape = shape = Shape.drawn(self.scheduler.random)
+        self.items = tuple(ItemId(("sim",), key) for key in ("a", "b")[: shape.items])
+        attempts = 3 if shape.is_poisonous else 100
+        self.settings = replace(SETTINGS, sync=replace(SETTINGS.sync, max_attempts=attempts, restarts=shape.restarts))
+        self.faults = Faults(self.scheduler, rate=shape.fault_rate, late=everything, file_too=everything)
+        self.scheduler.ticks = shape.ticks
+        self.scheduler.sleepiness = shape.sleepiness
+        self.longest_ttl = 0.0
         self.broker = Broker(self.scheduler, self.faults, int(SETTINGS.sync.time_limit * SECOND))
         self.database = MemoryDatabase(clock=lambda: self.scheduler.now)
         self.index = MemoryIndex()
@@ -86,7 +77,9 @@ class World:
         self.writing_since: dict[str, int] = {}
         recipe = Recipe(FaultyEmbedder(self.faults, DIMENSIONS).name, SETTINGS.chunking)
         self.judge = Judge(self.items, self.database, self.index, recipe, self.faults.written, DIMENSIONS)
-        self.watch = Watch(self.judge, self.index, lambda: self.scheduler.now, is_off=everything or self.poisonous)
+        self.watch = Watch(
+            self.judge, self.index, lambda: self.scheduler.now, is_off=everything or self.shape.is_poisonous
+        )
         self.snapshot: dict[ItemId, Cells] = {}
 
     def run(self) -> None:
@@ -94,22 +87,22 @@ class World:
         with _seeded(self.seed):
             self._trouble()
             self._calm()
-            self.judge.check(self.acknowledged, self.scheduler.now, letters=self.poisonous)
-            self._much_later()
+            self.judge.check(self.acknowledged, self.scheduler.now, letters=self.shape.is_poisonous)
+            if self.shape.lasts:
+                self._much_later()
             if self.everything and self.scheduler.chance(0.5):
                 self._restore()
 
     def _trouble(self) -> None:
         self.index.setup(IndexSpecification(DIMENSIONS, self.parts("setup").embedder.name))
         self.database.setup()
-        choose = self.scheduler.random
-        operations = choose.choice((1, 2, 3, 5))
-        for number in range(choose.choice((1, 2, 2, 3))):
+        operations = self.shape.operations
+        for number in range(self.shape.writers):
             self._spawn(f"writer{number}", lambda parts, name: self._write(parts, name, operations))
-        for number in range(choose.choice((2, 2, 3))):
+        for number in range(self.shape.workers):
             self._spawn(f"worker{number}", lambda parts, name: self._work(parts, name, 4 * operations))
-        for number in range(choose.choice((1, 1, 2))):
-            self._spawn(f"drain{number}", lambda parts, name: self._drain(parts, operations + 1))
+        for number in range(self.shape.drains):
+            self._spawn(f"drain{number}", lambda parts, name: self._drain(parts, 3 + operations))
         self.scheduler.before_resume = self._disturb
         self.scheduler.run()
 
@@ -137,7 +130,7 @@ class World:
         self.scheduler.spawn(name, lambda: body(parts, name))
 
     def _set_clock(self, name: str) -> None:
-        self.offsets[name] = self.scheduler.random.choice(self._clocks)
+        self.offsets[name] = self.scheduler.random.choice(self.shape.clocks)
 
     # -- actors
 
@@ -169,11 +162,12 @@ class World:
 
     def _change(self, parts: Parts, item: ItemId) -> tuple[Change, str, dict[str, Any] | None]:
         choose = self.scheduler.random
-        kind = choose.choice(("put", "put", "put", "put", "ttl", "noindex", "delete", "delete"))
+        kind = choose.choice(self.shape.kinds)
         if kind == "delete":
             return parts.writer.check_delete(*item), kind, None
-        text = POISON if self.poisonous and choose.random() < 0.3 else choose.choice(TEXTS)
+        text = POISON if self.shape.is_poisonous and choose.random() < 0.3 else choose.choice(TEXTS)
         ttl = choose.choice((0.5, 0.5, LONGEST_TTL)) if kind == "ttl" else None
+        self.longest_ttl = max(self.longest_ttl, ttl or 0.0)
         value = {"text": text}
         return parts.writer.check_put(Put(*item, value, False if kind == "noindex" else None, ttl)), kind, value
 
@@ -196,6 +190,10 @@ class World:
         self.newest[item] = max(version, self.newest.get(item, 0))
 
     def _work(self, parts: Parts, name: str, rounds: int) -> None:
+        assert self.scheduler.current is not None
+        self.scheduler.current.is_blocked = lambda: (
+            name not in self.held and not self.broker.messages and not self._is_over()
+        )
         for _ in range(3 * rounds):
             message = self.broker.receive()
             if message is None:
@@ -209,6 +207,11 @@ class World:
             if not rounds:
                 return
 
+    def _is_idle(self) -> bool:
+        """Whether only drains are left."""
+        others = [actor for actor in self.scheduler.actors if not actor.name.startswith("drain")]
+        return all(actor.finished for actor in others)
+
     def _is_over(self) -> bool:
         """Whether nobody is left who sends anything."""
         senders = [actor for actor in self.scheduler.actors if not actor.name.startswith("worker")]
@@ -216,7 +219,9 @@ class World:
 
     def _handle(self, parts: Parts, message: Message) -> None:
         for ref in message.refs:
-            self.scheduler.note(f"  is given {ref.intent.key.intent.hex()[:6]} {ref.intent.kind.value} of {ref.intent.item.key}")
+            self.scheduler.note(
+                f"  is given {ref.intent.key.intent.hex()[:6]} {ref.intent.kind.value} of {ref.intent.item.key}"
+            )
         report = parts.worker.work(message.refs, redelivered=message.redelivered, dispatcher=self.broker)
         self.scheduler.note(f"  acked {report.acked} waiting {report.waiting} dead {report.dead} error {report.error}")
         if report.retry and self.scheduler.chance(0.3):
@@ -229,7 +234,9 @@ class World:
             except StoreError as exc:
                 self.scheduler.note(f"  drain failed: {exc}")
             self.scheduler.step("sleeps")
-            self.scheduler.now += self.scheduler.random.choice((0, 0, 10 * SECOND))
+            if self._is_idle():
+                return
+            self.scheduler.now += self.scheduler.random.choice((0, 0, SECOND, 5 * SECOND))
 
     # -- what happens to them
 
@@ -242,12 +249,12 @@ class World:
             self.faults.flush()
         if self.faults.late_requests and chance(0.05):
             self.faults.happen_late()
-        if chance(self._jump_rate):
+        if chance(self.shape.jump_rate):
             self.faults.flush()
             self.scheduler.now += choose.choice((1, 3, 12, 40, 70)) * SECOND
         if chance(0.01):
             self._set_clock(actor.name)
-        if chance(self._kill_rate) and self._may_die(actor.name):
+        if chance(self.shape.kill_rate) and self._may_die(actor.name):
             self._kill(actor)
 
     def _kill(self, actor: Actor) -> None:
@@ -301,7 +308,9 @@ class World:
             self.database.outbox.file([new_intent(item, b"reconciliation!!", 0, Kind.REPAIR, now=now, due=now)])
 
     def _empty(self) -> None:
-        expired = self.scheduler.now + past_for_all(int(LONGEST_TTL * SECOND), 2 * SKEW) + 2 * SECOND
+        expired = self.scheduler.now
+        if self.longest_ttl:
+            expired += past_for_all(int(self.longest_ttl * SECOND), 2 * SKEW) + 2 * SECOND
         for _ in range(200):
             if self.scheduler.now > expired and not self.broker.messages and not self._is_anything_due():
                 return
@@ -334,7 +343,7 @@ class World:
     def _restore(self) -> None:
         """The database comes back from a backup, older than the index; a reconciliation makes them equal."""
         rows = {item: cells for item, cells in self.snapshot.items() if cells.head is not None}
-        self.scheduler.note(f"restored: {({item.key: cells.version for item, cells in rows.items()})}")
+        self.scheduler.note(f"restored: { ({item.key: cells.version for item, cells in rows.items()}) }")
         self.database = MemoryDatabase(clock=lambda: self.scheduler.now)
         self.database.setup()
         for item, cells in rows.items():
@@ -343,7 +352,7 @@ class World:
         self._begin_calm()
         self._repair()
         self._empty()
-        self.judge.check((), self.scheduler.now, letters=self.poisonous)
+        self.judge.check((), self.scheduler.now, letters=self.shape.is_poisonous)
 
 
 @contextmanager

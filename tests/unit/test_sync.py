@@ -222,7 +222,9 @@ def test_whether_a_write_is_young_is_judged_by_the_time_before_the_row_was_read(
 
 def test_an_expiry_is_acknowledged_only_when_no_clock_is_before_it_any_more(core: Core) -> None:
     # Given
-    core.sync(core.ref(core.put("short lived", ttl=5.0)))
+    receipt = core.put("short lived", ttl=5.0)
+    version = receipt.version
+    core.sync(core.ref(receipt))
     [expiry] = core.refs()
     skew = core.settings.clock.max_clock_skew
 
@@ -239,7 +241,7 @@ def test_an_expiry_is_acknowledged_only_when_no_clock_is_before_it_any_more(core
     core.clock.advance(0.001)
     assert core.sync(expiry).acked == [expiry]
     assert (row := core.row()) is not None
-    assert row.head.deleted
+    assert (row.head.deleted, row.version) == (True, version)
     core.clock.advance(3601)
     assert core.database.read([ITEM]) == {}
 

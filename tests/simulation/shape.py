@@ -1,0 +1,112 @@
+"""How large a world is and how bad its days are, drawn by seed: many tiny worlds, some large ones."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.simulation.scheduler import SECOND
+
+SKEW = 2 * SECOND
+"""`clock.max_clock_skew` of these worlds; no clock is further off."""
+
+_KINDS = ("put", "put", "put", "put", "ttl", "noindex", "delete", "delete")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One kind of world.
+
+    Attributes:
+        ticks, clocks: what time moves by from one step to the next, and how far clocks are off (microseconds).
+        sleepiness: how often somebody rests while the others go on.
+        fault_rate, kill_rate, jump_rate: how often a request fails, an actor is killed, time jumps; for each step.
+        is_poisonous: some texts cannot be embedded, and dead letters come soon.
+        lasts: whether it is looked at hours later too.
+    """
+
+    items: int
+    writers: int
+    workers: int
+    drains: int
+    operations: int
+    restarts: int
+    ticks: Sequence[int]
+    clocks: Sequence[int]
+    sleepiness: float
+    fault_rate: float
+    kill_rate: float
+    jump_rate: float
+    is_poisonous: bool
+    lasts: bool
+    kinds: Sequence[str] = _KINDS
+
+    @classmethod
+    def drawn(cls, source: random.Random) -> Shape:
+        """A shape by chance."""
+        return source.choice((_duel, _duel, _tiny, _tiny, _large))(source)
+
+
+def _duel(source: random.Random) -> Shape:
+    """Two writes and two workers at one item in one microsecond, nothing else, and everybody rests before it matters."""
+    pick = source.choice
+    return Shape(
+        items=1,
+        writers=2,
+        workers=2,
+        drains=pick((0, 0, 1)),
+        operations=1,
+        restarts=pick((0, 1, 5)),
+        ticks=pick(((0,), (0,), (0, SECOND))),
+        clocks=(0,),
+        sleepiness=pick((0.15, 0.25, 0.35)),
+        fault_rate=pick((0.0, 0.0, 0.05)),
+        kill_rate=pick((0.0, 0.0, 0.02)),
+        jump_rate=0.0,
+        is_poisonous=False,
+        lasts=False,
+        kinds=pick((("put",), ("put", "put", "delete", "noindex"), ("put", "ttl", "ttl"))),
+    )
+
+
+def _tiny(source: random.Random) -> Shape:
+    """Two or three writes of one item that draw one time, often the same version, and everybody pauses a lot."""
+    pick = source.choice
+    return Shape(
+        items=1,
+        writers=pick((2, 2, 3)),
+        workers=pick((2, 2, 3)),
+        drains=1,
+        operations=1,
+        restarts=pick((0, 1, 5)),
+        ticks=pick(((0,), (0,), (0, 1, SECOND))),
+        clocks=pick(((0,), (0,), (0, SKEW, -SKEW))),
+        sleepiness=pick((0.1, 0.2, 0.3)),
+        fault_rate=pick((0.0, 0.0, 0.05)),
+        kill_rate=pick((0.0, 0.01)),
+        jump_rate=pick((0.0, 0.0, 0.03)),
+        is_poisonous=False,
+        lasts=False,
+        kinds=pick((_KINDS, ("put", "put", "delete"), ("put", "ttl"))),
+    )
+
+
+def _large(source: random.Random) -> Shape:
+    pick = source.choice
+    return Shape(
+        items=pick((1, 1, 2)),
+        writers=pick((1, 2, 2, 3)),
+        workers=pick((2, 2, 3)),
+        drains=pick((1, 1, 2)),
+        operations=pick((1, 2, 3, 5)),
+        restarts=pick((0, 1, 2, 5)),
+        ticks=pick(((0,), (0, 0, 0, 1), (0, 1, 50, 1000), (0, 1, SECOND // 10, SECOND))),
+        clocks=pick(((0,), (0, 0, SECOND, -SECOND), (0, SKEW, -SKEW))),
+        sleepiness=pick((0.0, 0.05, 0.1, 0.2)),
+        fault_rate=pick((0.0, 0.02, 0.06)),
+        kill_rate=pick((0.0, 0.005, 0.02)),
+        jump_rate=pick((0.0, 0.01, 0.03)),
+        is_poisonous=source.random() < 0.3,
+        lasts=source.random() < 0.3,
+    )
