@@ -77,7 +77,8 @@ class Cluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        return as_environment(self.settings)
+        """Of all processes; SIGTERM ends a worker softly, as in `scylla-store worker`."""
+        return {**as_environment(self.settings), "REMAP_SIGTERM": "SIGQUIT"}
 
     def child(self, name: str, arguments: list[str]) -> Child:
         """A process with these settings."""
