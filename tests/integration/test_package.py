@@ -47,7 +47,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     with tarfile.open(build("sdist", source, target)) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-        sdist.extractall(target, filter="data")
+        sdist.extraction_filter = getattr(tarfile, "data_filter", None)  # Python before 3.10.12 and 3.11.4 has none
+        sdist.extractall(target)
     unpacked = next(path for path in target.iterdir() if path.is_dir())
     with zipfile.ZipFile(build("wheel", unpacked, target)) as wheel:
         info = next(name for name in wheel.namelist() if name.endswith("/METADATA")).rpartition("/")[0]
