@@ -63,8 +63,8 @@ HEAVY = (
 
 
 MODULES = {"cassandra-driver": "cassandra", "qdrant-edge-py": "qdrant_edge"}
-BROUGHT = {"httpx", "kombu"}
-"""By qdrant-client and by celery, whose errors and settings they are."""
+BROUGHT = {"httpx", "kombu", "tomllib"}
+"""By qdrant-client and by celery, whose errors and settings they are, and by Python 3.11; 3.10 has dynaconf's."""
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,11 @@ class TlsQdrant(Qdrant):
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an authority, and certificates that it made for a server and a client."""
     folder = tmp_path_factory.mktemp("certificates")
-    _openssl(folder, "req", "-x509", "-keyout", "ca-key.pem", "-out", "ca.pem", "-subj", "/CN=tests", "-days", "2")
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
+    authority = ["-keyout", "ca-key.pem", "-out", "ca.pem", "-subj", "/CN=tests", "-days", "2"]
+    # Python 3.13 asks for what RFC 5280 asks for: the key's identifiers and its usage.
+    _openssl(folder, "req", "-x509", *authority, "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+    (folder / "names").write_text(f"{names}\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n")
     for name in ("server", "client"):
         _openssl(folder, "req", "-keyout", f"{name}-key.pem", "-out", f"{name}.csr", "-subj", f"/CN={name}")
         made = ["-in", f"{name}.csr", "-out", f"{name}.pem", "-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial"]
