@@ -27,7 +27,7 @@ class Plan:
 
 
 def is_young(refs: Sequence[Ref], row: Row | None, *, t0: int, margin: int) -> bool:
-    """Whether a write of these refs may still be on its way: newer than the row (or unknown to it), and younger than the margin."""
+    """Whether a write of these refs may still be on its way: not older than the row (or unknown to it), and younger than the margin."""
     return any(_is_ahead(ref.intent, row) and _is_recent(ref.intent, t0, margin) for ref in refs)
 
 
@@ -73,7 +73,10 @@ def _is_ahead(intent: Intent, row: Row | None) -> bool:
         return False
     if intent.version is None:
         return not _is_write_of(intent, row)
-    return row is None or (intent.version, intent.write_id) > (row.version, row.head.write_id)
+    # Of two writes with one version a delete wins, else the larger write id: whichever the row is, the other may be to come.
+    return (
+        row is None or intent.version > row.version or (intent.version == row.version and not _is_write_of(intent, row))
+    )
 
 
 def _is_recent(intent: Intent, t0: int, margin: int) -> bool:

@@ -44,7 +44,10 @@ R, S = b"r" * 16, b"s" * 16
         pytest.param(ref(1001, S), row(), 1010, True, id="a newer write, within the margin"),
         pytest.param(ref(1001, S), row(), 1030, False, id="a newer write, past the margin"),
         pytest.param(ref(ROW_VERSION, S), row(), 1010, True, id="a tie that the other write will win"),
-        pytest.param(ref(ROW_VERSION, b"a" * 16), row(), 1010, False, id="a tie that the row's write won"),
+        pytest.param(
+            ref(ROW_VERSION, b"a" * 16), row(), 1010, True, id="a tie that the other write wins if it is a delete"
+        ),
+        pytest.param(ref(ROW_VERSION, b"a" * 16), row(), 1030, False, id="a tie, past the margin"),
         pytest.param(ref(1001, S), None, 1010, True, id="no row yet"),
         pytest.param(ref(None, S), row(), 1010, True, id="a conditional write that is not the row's"),
         pytest.param(ref(None, R), row(), 1010, False, id="a conditional write that is the row's"),

@@ -12,7 +12,7 @@ from scylla_store.embedders import HashingEmbedder
 from scylla_store.errors import IndexRefused, IndexUnavailable
 from scylla_store.identity import item_digest
 from scylla_store.index.base import Point, Vector
-from scylla_store.intents import Kind, Ref
+from scylla_store.intents import Kind, Ref, new_intent
 from scylla_store.rows import encode_body
 from scylla_store.testing import FailingEmbedder, SettableClock
 from tests.unit.core import ITEM, OTHER, START, Core, raises
@@ -155,9 +155,30 @@ def test_of_two_writes_with_one_version_the_points_of_the_one_that_the_database_
 
     # When
     core.sync(core.ref(loses))
+    core.sync(*core.refs(Kind.AGAIN))
 
     # Then
     assert [point.payload["write"] for point in core.points()] == ["ff" * 16]
+
+
+def test_a_delete_on_its_way_that_will_win_a_tie_is_waited_for(core: Core) -> None:
+    # Given a put, and the intent of a delete that drew the same version and a smaller write id; its row comes later
+    put = core.put(LONG)
+    row = core.row()
+    assert row is not None
+    delete = new_intent(ITEM, bytes(16), put.version, Kind.WRITE, now=row.version, due=row.version + 30_000_000)
+    core.database.outbox.file([delete])
+
+    # When a worker is given both
+    outcome = core.sync(core.ref(put), Ref(delete))
+    head = replace(row.head, write_id=bytes(16), deleted=True)
+    core.database.write([Mutation(ITEM, row.version, head.encode(), None, ttl=3600)])
+
+    # Then neither was acknowledged, and the delete's row, which wins, is brought in by them
+    assert outcome.acked == []
+    core.clock.advance(core.settings.sync.margin)
+    core.sync(*core.refs())
+    assert (core.points(), core.refs()) == ([], [])
 
 
 def test_points_say_when_the_item_expires_although_its_time_was_granted_again_while_they_were_made(core: Core) -> None:
