@@ -132,11 +132,12 @@ def imports() -> Iterator[Import]:
 
 
 def foreign() -> set[str]:
-    """Top-level names of what the library imports and neither is ours nor comes with Python or pytest."""
+    """Top-level names of what the library imports and neither is ours nor comes with Python (tomllib since 3.11) or pytest."""
     nodes = [node for path in modules().values() for node in ast.walk(ast.parse(path.read_text()))]
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
-    return {name.partition(".")[0] for name in names} - {*sys.stdlib_module_names, "scylla_store", "tasks", "pytest"}
+    at_hand = {*sys.stdlib_module_names, "tomllib", "scylla_store", "tasks", "pytest"}
+    return {name.partition(".")[0] for name in names} - at_hand
 
 
 def _of(node: ast.AST, importer: str, known: dict[str, Path], in_function: bool, for_types: bool) -> Iterator[Import]:
