@@ -88,6 +88,7 @@ class World:
             self._trouble()
             self._calm()
             self.judge.check(self.acknowledged, self.scheduler.now, letters=self.shape.is_poisonous)
+            assert not self.watch.harm, self.watch.harm
             if self.shape.lasts:
                 self._much_later()
             if self.everything and self.scheduler.chance(0.5):
