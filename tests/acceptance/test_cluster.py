@@ -25,7 +25,7 @@ KILLS = 5
 PACE_SECONDS = 120.0
 PATIENCE = 300.0
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
 
 
 def test_nothing_acknowledged_is_lost_and_the_index_equals_the_database(

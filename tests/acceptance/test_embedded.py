@@ -29,7 +29,7 @@ SETTINGS = {
     "sync__max_attempts": 40,
 }
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
 
 
 def test_a_writer_killed_thirty_times_leaves_an_index_that_equals_its_documents(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ OPERATIONS = 120
 SETTINGS = {"sync__margin": 1.0, "clock__max_clock_skew": 2.0}
 ORPHAN = "00000000-0000-0000-0000-00000000000a"
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
