@@ -17,7 +17,7 @@ from scylla_store.database.base import Database
 from scylla_store.dispatch import Dispatcher
 from scylla_store.drain import Drain, Scope
 from scylla_store.embedders.base import Embedder, EmbedFunction
-from scylla_store.errors import ConfigurationError
+from scylla_store.errors import ConfigurationError, StoreClosed
 from scylla_store.executor import InProcessExecutor
 from scylla_store.index.base import Index, IndexSpecification
 from scylla_store.intents import Ref
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from scylla_store.embedders import GuardedEmbedder
 
 log = logging.getLogger(__name__)
+
+_MAKING = 0.1
+"""Seconds that `close` waits for a part that is just being made."""
 
 T = TypeVar("T")
 
@@ -62,6 +65,7 @@ class made_once(Generic[T]):
             return self
         with parts.lock_of(self._name):
             if self._name not in parts.__dict__:
+                parts.refuse_if_closed()
                 parts.__dict__[self._name] = self._make(parts)
         value: T = parts.__dict__[self._name]
         return value
@@ -88,6 +92,7 @@ class Parts:
         self._given_dispatcher = dispatcher
         self._locks: dict[tuple[int, str], threading.RLock] = {}
         self._index_opened_in: int | None = None
+        self._closed = False
 
     @property
     def is_embedded(self) -> bool:
@@ -211,12 +216,27 @@ class Parts:
             log.info("Embedded mode: database and index are in the folder %s, for one machine.", self.settings.path)
 
     def close(self) -> None:
-        """Closes what was made here, in the order of the data flow, also when one of them fails to."""
+        """Closes what was made here, in the order of the data flow, also when one of them fails to.
+
+        What a thread in the background makes meanwhile is closed too, and from then on nothing is made any more.
+        """
+        self._closed = True
         with ExitStack() as stack:
             for name in ("database", "index", "embedder", "dispatcher", "publisher"):
-                made = self.__dict__.get(name)
-                if made is not None and made is not getattr(self, f"_given_{name}", None):
-                    stack.callback(made.close)
+                stack.callback(self._close_part, name)
+
+    def _close_part(self, name: str) -> None:
+        lock = self.lock_of(name)
+        if lock.acquire(timeout=_MAKING):  # or it is being made: by code of the application that takes long
+            lock.release()
+        made = self.__dict__.get(name)
+        if made is not None and made is not getattr(self, f"_given_{name}", None):
+            made.close()
+
+    def refuse_if_closed(self) -> None:
+        """Raises StoreClosed after `close`."""
+        if self._closed:
+            raise StoreClosed
 
     def lock_of(self, what: str) -> threading.RLock:
         """This process's lock of one part: one that a thread held during a fork would stay held in the child for ever."""

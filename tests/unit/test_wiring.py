@@ -87,3 +87,21 @@ def test_a_part_that_cannot_be_closed_leaves_no_other_open(tmp_path: Path, monke
     # Then the database is too
     with pytest.raises(StoreClosed):
         parts.database.ping()
+
+
+def test_nothing_is_made_after_close(tmp_path: Path) -> None:
+    # Given a store whose thread in the background waits for a model that loads
+    model = SlowModel()
+    parts = Parts(Settings(path=str(tmp_path)), embedder=model.load)
+    parts.start()
+    assert model.begun.acquire(timeout=PATIENCE)
+    (thread,) = [one for one in threading.enumerate() if one.name == "scylla-store-executor"]
+    # When it is closed before the model is there
+    parts.close()
+    model.may_end.set()
+    thread.join(PATIENCE)
+    # Then the thread has ended, and has opened no database
+    assert not thread.is_alive()
+    assert not (tmp_path / "store.sqlite3").exists()
+    with pytest.raises(StoreClosed):
+        parts.database.ping()

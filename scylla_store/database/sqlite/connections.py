@@ -86,6 +86,8 @@ class Connections:
         """A number that changes when any other connection commits, those of other processes included."""
         self.check()
         with self._changed, translated(self.path):
+            if self._closed:  # since the check
+                raise StoreClosed
             if self._watcher is None:
                 self._watcher = self._open()
             return int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
