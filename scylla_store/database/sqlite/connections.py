@@ -48,6 +48,7 @@ class Connections:
         self._idle: list[sqlite3.Connection] = []
         self._lent = 0
         self._watcher: sqlite3.Connection | None = None
+        self._watchers = 0
         self._is_forking = False
         self._is_unsafe = False
 
@@ -90,7 +91,8 @@ class Connections:
                 raise StoreClosed
             if self._watcher is None:
                 self._watcher = self._open()
-            return int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
+                self._watchers += 1  # each counts from its own beginning, and misses what was written before it
+            return (self._watchers << 32) + int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
 
     def close(self) -> None:
         """Waits a moment for what other threads are at; what is lent longer is closed when it comes back."""
