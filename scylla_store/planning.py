@@ -50,7 +50,12 @@ def is_indexed(seen: Sequence[SeenPoint], target: Sequence[Draft]) -> bool:
 
 def plan(seen: Sequence[SeenPoint], target: Sequence[Draft], *, version: int, live: bool) -> Plan:
     """Steps 6 and 7 of the protocol. `version` is the row's (0 when there is none)."""
-    doomed = {point.id for point in seen if not live or point.version > version}
+    anchors = {draft.id: draft for draft in target if draft.text is None}
+    doomed = {
+        point.id
+        for point in seen
+        if not live or point.version > version or _would_keep_its_vector(point, anchors.get(point.id))
+    }
     kept = {point.id: point for point in seen if point.id not in doomed}
     wanted = {draft.id for draft in target}
     return Plan(
@@ -58,6 +63,15 @@ def plan(seen: Sequence[SeenPoint], target: Sequence[Draft], *, version: int, li
         upserts=[draft for draft in target if not _is_right(kept.get(draft.id), draft)],
         surplus=[(point.id, point.fingerprint) for point in kept.values() if point.id not in wanted],
     )
+
+
+def _would_keep_its_vector(point: SeenPoint, anchor: Draft | None) -> bool:
+    """Whether an anchor takes the place of a point that may have a vector.
+
+    Qdrant keeps the old vector of a point that is written without one while an optimizer moves it, and the anchor would be
+    found by a text that is gone. So the point, which is wrong anyhow, is deleted first.
+    """
+    return anchor is not None and not _is_right(point, anchor) and point.payload.get("text_hash") != ""
 
 
 def _is_right(point: SeenPoint | None, draft: Draft) -> bool:

@@ -137,3 +137,18 @@ def test_an_item_is_indexed_only_when_points_and_target_are_equal() -> None:
     assert not planning.is_indexed([seen(0, 1000, "right")], target)
     assert not planning.is_indexed([seen(0, 1000, "right"), seen(1, 1000, "stale")], target)
     assert not planning.is_indexed([seen(n, 1000, "right") for n in range(3)], target)
+
+
+def test_a_point_that_may_have_a_vector_is_deleted_before_an_anchor_takes_its_place() -> None:
+    # Given the anchor of an item that has no text any more
+    anchor = Draft(point_id(item_digest(ITEM), 0), {"fingerprint": "right", "text_hash": ""}, None)
+    older = seen(0, 900, "older")
+    for text_hash, deletes in (("h", [(older.id, "older")]), (None, [(older.id, "older")]), ("", [])):
+        # When the point that it replaces had a text, cannot be read, or was an anchor itself
+        point = SeenPoint(older.id, older.item, older.version, older.fingerprint, {"text_hash": text_hash})
+        plan = planning.plan([point], [anchor], version=1000, live=True)
+        # Then it is deleted first, unless it had no vector either, and the anchor is written in each case
+        assert (plan.deletes, plan.upserts, plan.surplus) == (deletes, [anchor], [])
+    # And the anchor itself stays
+    right = SeenPoint(older.id, older.item, 1000, "right", {"text_hash": ""})
+    assert planning.plan([right], [anchor], version=1000, live=True).is_empty
