@@ -110,10 +110,24 @@ def embedded_outbox(connection: sqlite3.Connection) -> list[Waiting]:
 
 
 def _rest_points(url: str, collection: str) -> Iterator[StoredPoint]:
+    """All points. Which have a vector is asked by a filter; where that is a surprise, the point itself is asked."""
     without_vector = {"must_not": [{"has_vector": "text"}]}
     bare = {point["id"] for point in _scroll(url, collection, {"filter": without_vector, "with_payload": False})}
     for point in _scroll(url, collection, {"with_payload": True}):
-        yield StoredPoint(point["id"], point["payload"] or {}, point["id"] not in bare)
+        payload, has_vector = point["payload"] or {}, point["id"] not in bare
+        if has_vector is (payload.get("text_hash") == ""):
+            has_vector = _has_vector(url, collection, point["id"])
+        yield StoredPoint(point["id"], payload, has_vector)
+
+
+def _has_vector(url: str, collection: str, ident: str) -> bool:
+    body = json.dumps({"ids": [ident], "with_vector": True}).encode()
+    request = urllib.request.Request(
+        f"{url}/collections/{collection}/points", body, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:
+        found = json.load(response)["result"]
+    return bool(found and found[0].get("vector"))
 
 
 def _scroll(url: str, collection: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
