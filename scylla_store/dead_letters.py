@@ -50,7 +50,7 @@ class DeadLetters:
         letters = [letter for letter in self._chosen(which) if not letter.discarded or which != "all"]
         for letter in letters:
             now = self._clock.now()
-            intent = new_intent(letter.item, letter.write_id, letter.version or 0, Kind.REPAIR, now=now, due=now)
+            intent = new_intent(letter.item, letter.write_id, letter.version or 0, Kind.REPLAY, now=now, due=now)
             self._database.outbox.file([intent])
             self._publisher.collect([Ref(intent)])
         return len(letters)

@@ -21,12 +21,16 @@ WIRE_FORMAT = 1
 
 
 class Kind(str, enum.Enum):
-    """Why an intent was filed. Intents of EXPIRY, REPAIR and AGAIN are never young (design: the young rule)."""
+    """Why an intent was filed. Only those of WRITE and REFRESH can be young (design: the young rule).
+
+    REPAIR brings the index to what it shall hold, which is an anchor for a dead letter's item; REPLAY tries its text again.
+    """
 
     WRITE = "write"
     REFRESH = "refresh"
     EXPIRY = "expiry"
     REPAIR = "repair"
+    REPLAY = "replay"
     AGAIN = "again"
 
 

@@ -136,7 +136,7 @@ class Job:
     @property
     def is_asked_for(self) -> bool:
         """Whether somebody wants it to be tried although it may be a dead letter."""
-        return any(ref.intent.kind is Kind.REPAIR for ref in self.refs)
+        return any(ref.intent.kind is Kind.REPLAY for ref in self.refs)
 
 
 def jobs_of(refs: Iterable[Ref]) -> list[Job]:

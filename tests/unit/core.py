@@ -148,10 +148,10 @@ class Core:
             found += [Ref(entry.intent) for entry in entries if kind in (None, entry.intent.kind)]
         return sorted(found, key=lambda ref: ref.intent.key)
 
-    def repair(self, item: ItemId = ITEM) -> Ref:
-        """An intent of repair."""
+    def repair(self, item: ItemId = ITEM, kind: Kind = Kind.REPAIR) -> Ref:
+        """An intent that no write filed: of repair, or of another kind."""
         now = self.clock()
-        intent = new_intent(item, bytes(16), 0, Kind.REPAIR, now=now, due=now)
+        intent = new_intent(item, bytes(16), 0, kind, now=now, due=now)
         self.database.outbox.file([intent])
         return Ref(intent)
 

@@ -53,6 +53,7 @@ R, S = b"r" * 16, b"s" * 16
         pytest.param(ref(None, R), row(), 1010, False, id="a conditional write that is the row's"),
         pytest.param(ref(1001, S, Kind.EXPIRY), row(), 1010, False, id="expiry is never young"),
         pytest.param(ref(1001, S, Kind.REPAIR), row(), 1010, False, id="repair is never young"),
+        pytest.param(ref(1001, S, Kind.REPLAY), row(), 1010, False, id="nor is replay"),
         pytest.param(ref(1001, S, Kind.AGAIN), row(), 1010, False, id="filed again is never young"),
     ],
 )

@@ -129,26 +129,31 @@ def test_the_letter_goes_with_its_item(end: str) -> None:
     assert core.database.letter(item_digest(ITEM)) is None
 
 
-def test_a_dead_write_is_not_tried_again_by_other_intents_of_its_item_but_by_a_repair() -> None:
-    # Given a dead letter whose item has another intent
+@pytest.mark.parametrize("kind", [Kind.AGAIN, Kind.REPAIR, Kind.WRITE])
+def test_a_dead_write_is_not_tried_again_by_other_intents_of_its_item_which_restore_its_anchor(kind: Kind) -> None:
+    # Given a dead letter whose anchor is lost, and by now the text could be embedded
     core = failing()
     buried(core)
+    core.embedder.times = 0
+    core.index.delete([(point.id, point.fingerprint) for point in core.points()])
     calls = len(core.embedder.calls)
-    other = replace(core.repair().intent, kind=Kind.AGAIN)
-    core.database.outbox.file([replace(other, key=other.key._replace(intent=b"another id of it"))])
 
     # When
-    report = core.work(*core.refs(Kind.AGAIN))
+    report = core.work(core.repair(kind=kind))
 
     # Then nothing is embedded and the letter stays
     assert (report.acked, len(core.embedder.calls)) == (1, calls)
     assert core.database.letter(item_digest(ITEM)) is not None
+    assert [point.payload["path"] for point in core.points()] == [None]
 
-    # When somebody asks for it, and it works by now
+
+def test_a_dead_write_is_tried_again_when_somebody_asks_for_it() -> None:
+    core = failing()
+    buried(core)
     core.embedder.times = 0
-    core.work(*core.refs(Kind.REPAIR))
 
-    # Then
+    core.work(core.repair(kind=Kind.REPLAY))
+
     assert core.database.letter(item_digest(ITEM)) is None
     assert [point.payload["path"] for point in core.points()] == ["$"]
 
