@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import enum
-import json
 import logging
 import os
 import socket
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 
 from scylla_store.clock import SECOND, Clock
 from scylla_store.database.base import Database
@@ -17,26 +15,13 @@ from scylla_store.dispatch import Dispatcher
 from scylla_store.errors import BrokerUnavailable
 from scylla_store.intents import Bookkeeping, Entry, Kind, Ref
 from scylla_store.settings.options import Settings
+from scylla_store.summary import DrainSummary, store_summary
 
 log = logging.getLogger(__name__)
 
 LEASE = "drain"
-SUMMARY = "drain.summary"
 _SUMMARY_ROWS = 10_000
 _END_OF_TIME = 2**62
-
-
-@dataclass(frozen=True)
-class DrainSummary:
-    """What the last drain saw. Times are microseconds; counts are exact only when `exact`."""
-
-    at: int
-    pending: int
-    retrying: int
-    oldest_filed_at: int | None
-    exact: bool
-    dispatched: int
-    backlog: int | None
 
 
 class Scope(enum.Enum):
@@ -85,7 +70,7 @@ class Drain:
             return None
         try:
             summary = self._run(scope)
-            self._database.set_state(SUMMARY, json.dumps(asdict(summary)).encode())
+            store_summary(self._database, summary)
             return summary
         finally:
             self._database.release(LEASE, self._owner)
@@ -175,12 +160,6 @@ class _Outgoing:
 def dispatch_lifetime(settings: Settings) -> float:
     """Seconds after which a dispatched ref is dispatched again: as long in the queue as a run may take, and the run."""
     return 2 * settings.sync.time_limit
-
-
-def load_summary(database: Database) -> DrainSummary | None:
-    """The last drain's summary."""
-    stored = database.state(SUMMARY)
-    return None if stored is None else DrainSummary(**json.loads(stored))
 
 
 def _is_taken(entry: Entry, scope: Scope, now: int) -> bool:

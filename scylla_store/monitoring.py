@@ -1,10 +1,13 @@
-"""What is reported to other systems: Sentry events and StatsD metrics. Both do nothing unless the settings name a server."""
+"""What is reported to other systems: StatsD metrics and Sentry events. Both do nothing unless the settings name a server."""
 
 from __future__ import annotations
 
 import logging
 import re
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scylla_store.clock import SECOND
@@ -13,7 +16,7 @@ from scylla_store.settings.options import MonitoringSettings
 if TYPE_CHECKING:
     from statsd import StatsClient
 
-    from scylla_store.drain import DrainSummary
+    from scylla_store.summary import DrainSummary
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +39,34 @@ def start_sentry(settings: MonitoringSettings) -> bool:
     return True
 
 
+@contextmanager
+def tagged(**tags: str | int | None) -> Iterator[None]:
+    """Tags the Sentry events of what is logged inside as an error. Nothing happens where Sentry was not started.
+
+    The event itself is made of the log record, by the SDK: so an operator reads the same sentence in both, once.
+    """
+    sdk = sys.modules.get("sentry_sdk")
+    if sdk is None or not sdk.is_initialized():
+        yield
+        return
+    with sdk.new_scope() as scope:
+        for name, value in tags.items():
+            if value is not None:
+                scope.set_tag(f"scylla_store.{name}", value)
+        yield
+
+
 class Metrics:
-    """Counters, gauges and timers by StatsD over UDP: a server that is away costs nothing and loses its metrics."""
+    """Counters, gauges and timers by StatsD over UDP: a server that is away costs nothing and loses its metrics.
+
+    Names, types and meanings stand in docs/reference/metrics.md; a test compares it with the code.
+    """
 
     def __init__(self, settings: MonitoringSettings) -> None:
         self._settings = settings
         self._client: StatsClient | None = None
         self._try_after = 0.0
+        self._closed = False
 
     def count(self, name: str, amount: int = 1) -> None:
         """Adds to a counter; nothing is sent for 0."""
@@ -62,6 +86,15 @@ class Metrics:
         if client is not None:
             client.timing(sanitised(name), seconds * 1000)
 
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Reports how long what is inside took, also when it fails."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timing(name, time.perf_counter() - started)
+
     def drained(self, summary: DrainSummary) -> None:
         """What a drain saw."""
         self.gauge("outbox.pending", summary.pending)
@@ -73,14 +106,17 @@ class Metrics:
         self.count("drain.dispatched", summary.dispatched)
 
     def close(self) -> None:
-        """Closes the socket; twice is fine."""
+        """Closes the socket, and sends nothing any more; twice is fine."""
+        self._closed = True
         client, self._client = self._client, None
         if client is not None:
             client.close()
 
     def _connected(self) -> StatsClient | None:
         """The client; None when there is none. Its constructor looks the host up and may raise, so it is tried once a minute."""
-        if self._client is None and self._settings.statsd_host is not None and time.monotonic() >= self._try_after:
+        if self._settings.statsd_host is None or self._closed:
+            return None
+        if self._client is None and time.monotonic() >= self._try_after:
             from statsd import StatsClient
 
             try:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scylla_store.clock import SECOND
-from scylla_store.drain import load_summary
 from scylla_store.errors import EmbedderUnavailable, StoreError
+from scylla_store.summary import load_summary
 from scylla_store.wiring import Parts
 
 _EXACT = 10_000_000
@@ -118,7 +118,7 @@ class Operations:
     def _embedder(self) -> str | None:
         embedder = self._parts.embedder
         try:
-            embedder.embed(["health"])
+            embedder.probe("health")
         except StoreError:
             raise
         except Exception as exc:  # an embedder may be anybody's, and raise anything

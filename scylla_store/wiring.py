@@ -7,20 +7,23 @@ import logging
 import os
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
-from scylla_store.clock import Clock, VersionClock, system_clock
+from scylla_store.breakers import Breaker, BreakingEmbedder, BreakingIndex
+from scylla_store.clock import SECOND, Clock, VersionClock, system_clock
 from scylla_store.database.base import Database
 from scylla_store.dispatch import Dispatcher
 from scylla_store.drain import Drain, Scope
 from scylla_store.embedders.base import Embedder, EmbedFunction
-from scylla_store.errors import ConfigurationError, StoreClosed
+from scylla_store.errors import ConfigurationError, EmbedderUnavailable, IndexUnavailable, StoreClosed
 from scylla_store.executor import InProcessExecutor
 from scylla_store.index.base import Index, IndexSpecification
 from scylla_store.intents import Ref
+from scylla_store.monitoring import Metrics
 from scylla_store.points import Recipe
 from scylla_store.publisher import Publisher
 from scylla_store.reads import Reader
@@ -31,9 +34,6 @@ from scylla_store.skew import SkewGuard
 from scylla_store.sync import Sync
 from scylla_store.worker import Worker
 from scylla_store.writes import Writer
-
-if TYPE_CHECKING:
-    from scylla_store.embedders import GuardedEmbedder
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +86,8 @@ class Parts:
     ) -> None:
         self.settings = settings
         self.clock = VersionClock(clock)
+        # A machine's clock may step; one that was given is set by a test, which then sets this one too.
+        self._seconds = time.monotonic if clock is system_clock else lambda: clock() / SECOND
         self._given_database = database
         self._given_index = index
         self._given_embedder = embedder
@@ -112,9 +114,10 @@ class Parts:
         return SQLite(Path(self.settings.path), timeout=self.settings.database.timeout)
 
     @made_once
-    def index(self) -> Index:
-        if self._given_index is not None:
-            return self._given_index
+    def index(self) -> BreakingIndex:
+        return BreakingIndex(self._own_index() if self._given_index is None else self._given_index, self.index_breaker)
+
+    def _own_index(self) -> Index:
         if self.settings.index.url is not None:
             from scylla_store.index.server import QdrantServer
 
@@ -124,12 +127,31 @@ class Parts:
         return QdrantEdge(Path(self.settings.path))
 
     @made_once
-    def embedder(self) -> GuardedEmbedder:
+    def embedder(self) -> BreakingEmbedder:
         from scylla_store.embedders import GuardedEmbedder, load_embedder
 
         given = self._given_embedder
         settings = self.settings.embedder
-        return GuardedEmbedder(load_embedder(settings) if given is None else given, settings)
+        guarded = GuardedEmbedder(load_embedder(settings) if given is None else given, settings)
+        return BreakingEmbedder(guarded, self.embedder_breaker)
+
+    @made_once
+    def index_breaker(self) -> Breaker:
+        return self._breaker("index", "The vector index", IndexUnavailable)
+
+    @made_once
+    def embedder_breaker(self) -> Breaker:
+        return self._breaker("embedder", "The embedder", EmbedderUnavailable)
+
+    def _breaker(self, name: str, what: str, unavailable: type[IndexUnavailable | EmbedderUnavailable]) -> Breaker:
+        def notice(event: str) -> None:
+            self.metrics.count(f"breaker.{name}.{event}")
+
+        return Breaker(name, what, unavailable, self.settings.breaker, self._seconds, notice)
+
+    @made_once
+    def metrics(self) -> Metrics:
+        return Metrics(self.settings.monitoring)
 
     @made_once
     def dispatcher(self) -> Dispatcher:
@@ -167,9 +189,7 @@ class Parts:
 
     @made_once
     def worker(self) -> Worker:
-        return Worker(
-            self.sync, self.database, self.clock, self.settings.sync, random.random, self.guard.check
-        )
+        return Worker(self.sync, self.database, self.clock, self.settings.sync, random.random, self.guard.check)
 
     @made_once
     def drain(self) -> Drain:
@@ -222,7 +242,7 @@ class Parts:
         """
         self._closed = True
         with ExitStack() as stack:
-            for name in ("database", "index", "embedder", "dispatcher", "publisher"):
+            for name in ("metrics", "database", "index", "embedder", "dispatcher", "publisher"):
                 stack.callback(self._close_part, name)
 
     def _close_part(self, name: str) -> None:
@@ -230,7 +250,8 @@ class Parts:
         if lock.acquire(timeout=_MAKING):  # or it is being made: by code of the application that takes long
             lock.release()
         made = self.__dict__.get(name)
-        if made is not None and made is not getattr(self, f"_given_{name}", None):
+        # An embedder that was given is guarded here, and the guard's threads are ours.
+        if made is not None and (name == "embedder" or getattr(self, f"_given_{name}", None) is None):
             made.close()
 
     def refuse_if_closed(self) -> None:

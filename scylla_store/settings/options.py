@@ -233,6 +233,16 @@ class SyncSettings(Section):
 
 
 @dataclass(frozen=True, repr=False)
+class BreakerSettings(Section):
+    """Circuit breakers: one around the index and one around the embedder, in each process."""
+
+    failures: int = option(5, "Outages in a row after which calls fail at once, without asking.", least=1, most=1000)
+    reset: float = option(
+        10.0, "How long they do; then one call tries whether it is back.", unit="s", least=0.05, most=3600
+    )
+
+
+@dataclass(frozen=True, repr=False)
 class ClockSettings(Section):
     """How far clocks may differ."""
 
@@ -280,6 +290,7 @@ class Settings(Section):
     celery: CelerySettings = field(default_factory=CelerySettings)
     publisher: PublisherSettings = field(default_factory=PublisherSettings)
     sync: SyncSettings = field(default_factory=SyncSettings)
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)
     clock: ClockSettings = field(default_factory=ClockSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import pytest
 
 from scylla_store.clock import SECOND, past_for_all
-from scylla_store.drain import Drain, Scope, dispatch_lifetime, load_summary
+from scylla_store.drain import Drain, Scope, dispatch_lifetime
 from scylla_store.errors import BrokerUnavailable, ClockSkew
 from scylla_store.intents import Bookkeeping, Kind, Ref
 from scylla_store.settings.options import PublisherSettings, Settings, SyncSettings
+from scylla_store.summary import load_summary
 from tests.unit.core import OTHER, Core, raises
 
 

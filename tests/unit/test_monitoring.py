@@ -13,9 +13,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from scylla_store.drain import DrainSummary
 from scylla_store.monitoring import Metrics, sanitised, start_sentry
 from scylla_store.settings.options import MonitoringSettings
+from scylla_store.summary import DrainSummary
 
 
 @pytest.fixture

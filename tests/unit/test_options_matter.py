@@ -23,6 +23,7 @@ from scylla_store.database.base import ClockReading
 from scylla_store.embedders import HashingEmbedder
 from scylla_store.errors import BrokerUnavailable, EmbedderUnavailable
 from scylla_store.settings.options import (
+    BreakerSettings,
     CelerySettings,
     ClockSettings,
     DatabaseSettings,
@@ -33,7 +34,7 @@ from scylla_store.settings.options import (
     SyncSettings,
 )
 from scylla_store.skew import SkewGuard
-from scylla_store.testing import FailingEmbedder, TestingStore
+from scylla_store.testing import FailingEmbedder, SettableClock, TestingStore
 from scylla_store.worker import Worker
 from tests.unit.core import SETTINGS, START, Core
 
@@ -113,6 +114,31 @@ def test_sync_backoff_and_its_most(backoff: float, most: float, attempts: int, d
     core = Core(embedder=FailingEmbedder(inner=HashingEmbedder(8)))
 
     assert _delay(core, SyncSettings(backoff=backoff, backoff_most=most), attempts=attempts) == delay
+
+
+@pytest.mark.parametrize(("failures", "asked"), [(2, 2), (4, 4)])
+def test_breaker_failures(tmp_path: Path, failures: int, asked: int) -> None:
+    embedder = FailingEmbedder(error=EmbedderUnavailable("away"))
+    settings = Settings(breaker=BreakerSettings(failures=failures))
+    with TestingStore(tmp_path, embedder=embedder, settings=settings) as one:
+        for _ in range(6):
+            with pytest.raises(EmbedderUnavailable, match="away"):
+                one.search(NS, "tea")
+
+    assert len(embedder.calls) == asked
+
+
+@pytest.mark.parametrize(("reset", "asked"), [(5.0, 2), (60.0, 1)])
+def test_breaker_reset(tmp_path: Path, reset: float, asked: int) -> None:
+    embedder, clock = FailingEmbedder(error=EmbedderUnavailable("away")), SettableClock()
+    settings = Settings(breaker=BreakerSettings(failures=1, reset=reset))
+    with TestingStore(tmp_path, embedder=embedder, settings=settings, clock=clock) as one:
+        for _ in range(2):
+            with pytest.raises(EmbedderUnavailable, match="away"):
+                one.search(NS, "tea")
+            clock.advance(10)
+
+    assert len(embedder.calls) == asked
 
 
 @pytest.mark.parametrize("seconds", [15.0, 90.0])
