@@ -1,52 +1,114 @@
-"""`python -m tests.simulation 100000`: so many schedules, with what was found and how fast.
+"""Interleavings from the command line.
 
-A second number is the first seed; `stop` ends at the first schedule that fails.
+python -m tests.simulation 100000          so many schedules, with what was found and how fast
+python -m tests.simulation 1000 500 stop   from seed 500 on, until one fails
+python -m tests.simulation replay TOKEN    one again, as a failure's report says it; or a seed: 7, or 7e with all faults
 """
 
 from __future__ import annotations
 
+import argparse
 import logging
 import sys
 import time
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from tests.simulation.world import World, explain
+from tests.simulation.choices import Script, name_of, seed_of
+from tests.simulation.shrink import Run, explain, replay, run
+from tests.simulation.states import States
+from tests.simulation.world import World
 
 _SHOWN = 3
 
 
-def main(schedules: int, first: int = 0, *, stop: bool = False) -> int:
-    """Runs the schedules; returns how many failed. Every fourth one has all faults, and a repair at the end.
+@dataclass
+class Tally:
+    """What many schedules came to."""
 
-    `stop`: at the first one that fails.
-    """
-    logging.disable()
-    started = said = time.monotonic()
-    failed: list[tuple[int, bool]] = []
-    steps = 0
+    started: float = field(default_factory=time.monotonic)
+    schedules: int = 0
+    steps: int = 0
+    switches: int = 0
+    states: States = field(default_factory=States)
+    failed: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        seconds = time.monotonic() - self.started
+        return (
+            f"{self.schedules} schedules, {len(self.failed)} failed, {self.steps} steps, {self.switches} switches, "
+            f"{len(self.states)} states, {seconds:.0f} s: {self.schedules / seconds:.0f} schedules/s, "
+            f"{self.steps / seconds:.0f} steps/s"
+        )
+
+
+def is_everything(seed: int) -> bool:
+    """Every fourth schedule has all faults, and a repair at the end."""
+    return seed % 4 == 3
+
+
+def search(schedules: int, first: int, *, stop: bool, seconds: float) -> Tally:
+    """Runs schedules until all are done, the time is over or, with `stop`, one fails."""
+    tally = Tally()
+    said = tally.started
     for seed in range(first, first + schedules):
-        everything = seed % 4 == 3
-        world = World(seed, everything=everything)
-        try:
-            world.run()
-        except Exception as exc:  # noqa: BLE001 - it is counted and shown
-            failed.append((seed, everything))
-            print(f"seed {seed}, everything={everything}: {type(exc).__name__} {str(exc)[:200]}", flush=True)
-        steps += world.scheduler.steps
-        if failed and stop:
+        _run_one(seed, tally)
+        now = time.monotonic()
+        if (stop and tally.failed) or now - tally.started > seconds:
             break
-        if time.monotonic() - said > 10:
-            said = time.monotonic()
-            print(f"{seed - first + 1} schedules, {len(failed)} failed", flush=True)
-    seconds = time.monotonic() - started
-    print(
-        f"{schedules} schedules, {steps} steps, {len(failed)} failed, "
-        f"{schedules / seconds:.0f} schedules/s, {steps / seconds:.0f} steps/s"
+        if now - said > 10:
+            said = now
+            print(tally, flush=True)
+    return tally
+
+
+def _run_one(seed: int, tally: Tally) -> None:
+    everything = is_everything(seed)
+    world = World(seed, everything=everything)
+    tally.states.watch(world)
+    try:
+        world.run()
+    except Exception as exc:  # noqa: BLE001 - it is counted and shown
+        tally.failed.append(name_of(seed, everything))
+        print(f"seed {tally.failed[-1]}: {type(exc).__name__} {str(exc)[:200]}", flush=True)
+    tally.schedules += 1
+    tally.steps += world.scheduler.steps
+    tally.switches += world.scheduler.switches
+
+
+def replayed(token: str) -> Run:
+    """One schedule again: of a token, a file that holds one, or a seed's name."""
+    if Path(token).is_file():
+        token = Path(token).read_text().strip()
+    if "." in token:
+        return replay(Script.of(token), is_traced=True)
+    seed, everything = seed_of(token)
+    return run(seed, everything=everything, is_traced=True)
+
+
+def main(arguments: list[str]) -> int:
+    """Returns 1 when a schedule fails."""
+    logging.disable()
+    if arguments[:1] == ["replay"]:
+        found = replayed(arguments[1])
+        print(*found.trace, f"{found}: {found.error!r}", sep="\n")
+        return int(found.error is not None)
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("schedules", type=int, nargs="?", default=1000)
+    parser.add_argument("first", type=int, nargs="?", default=0, help="the first seed")
+    parser.add_argument("stop", nargs="?", choices=["stop"], help="at the first one that fails")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many")
+    parser.add_argument(
+        "--shrink", type=float, default=60.0, help="seconds for each of the first failures that are shown"
     )
-    for seed, everything in failed[:_SHOWN]:
-        print(explain(seed, everything=everything))
-    return len(failed)
+    given = parser.parse_args(arguments)
+    tally = search(given.schedules, given.first, stop=given.stop is not None, seconds=given.seconds)
+    print(tally)
+    for name in tally.failed[:_SHOWN] if given.shrink else ():
+        seed, everything = seed_of(name)
+        print(explain(seed, everything=everything, seconds=given.shrink))
+    return int(bool(tally.failed))
 
 
 if __name__ == "__main__":
-    numbers = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
-    sys.exit(min(1, main(*numbers or [1000], stop="stop" in sys.argv)))
+    sys.exit(main(sys.argv[1:]))

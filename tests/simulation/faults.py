@@ -16,6 +16,7 @@ from scylla_store.errors import DatabaseUnavailable, EmbedderUnavailable, IndexU
 from scylla_store.identity import ItemId
 from scylla_store.index.base import Vector
 from scylla_store.intents import Intent, IntentKey
+from scylla_store.rows import Head
 from tests.simulation.scheduler import Scheduler
 
 POISON = "poison"
@@ -36,6 +37,7 @@ class Faults:
         halves: second halves of logged batches that are on their way: the batch log brings them.
         late_requests: index requests that will take effect.
         written: write ids by item and version; several are a tie.
+        ends: from when on a write of the item may not be seen, by version: of deletes and of writes with a TTL.
     """
 
     scheduler: Scheduler
@@ -47,6 +49,7 @@ class Faults:
     halves: list[Callable[[], Any]] = field(default_factory=list)
     late_requests: list[tuple[str, Callable[[], Any]]] = field(default_factory=list)
     written: dict[tuple[ItemId, int], set[bytes]] = field(default_factory=dict)
+    ends: dict[ItemId, dict[int, int]] = field(default_factory=dict)
 
     def request(self, what: str, action: Callable[[], Any]) -> Any:
         """Lets others run, then does the action, or fails."""
@@ -65,6 +68,18 @@ class Faults:
         if is_index:
             raise IndexUnavailable(f"simulated: {kind}")
         raise (OutcomeUnknown if is_write and kind == "lost" else DatabaseUnavailable)(f"simulated: {kind}")
+
+    def note(self, mutation: Mutation) -> None:
+        """Remembers a write that begins; not the clean-up of one that is known."""
+        ids = self.written.setdefault((mutation.id, mutation.version), set())
+        if mutation.head[:16] in ids:
+            return
+        ids.add(mutation.head[:16])
+        head = Head.decode(mutation.head, mutation.id)
+        end = 0 if head.deleted else head.expires_at
+        if end is not None:
+            ends = self.ends.setdefault(mutation.id, {})
+            ends[mutation.version] = min(end, ends.get(mutation.version, end))
 
     def flush(self) -> None:
         """The batch log: what was begun is done."""
@@ -141,7 +156,7 @@ class _Writing:
     def commit(self, mutations: Sequence[Mutation]) -> list[StoreError | None]:
         """One step, or two: above the batch limit intents come first; a logged batch may appear by halves."""
         for mutation in mutations:
-            self._faults.written.setdefault((mutation.id, mutation.version), set()).add(mutation.head[:16])
+            self._faults.note(mutation)
         intents = [intent for mutation in mutations for intent in mutation.intents]
         bare = [replace(mutation, intents=()) for mutation in mutations]
         if not intents or self._faults.calm or not self._faults.scheduler.chance(self._faults.split):
@@ -162,7 +177,8 @@ class _Writing:
             lambda: self._writing.commit(bare),
             lambda: self._database.tables.write(intents),
         ]
-        self._faults.scheduler.random.shuffle(halves)
+        if self._faults.scheduler.chance(0.5):
+            halves.reverse()
 
         def begin() -> None:
             self._faults.halves.append(halves[1])

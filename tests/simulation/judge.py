@@ -25,11 +25,12 @@ _ENDS = {SyncStatus.SYNCED, SyncStatus.SUPERSEDED, SyncStatus.NOT_INDEXED}
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """What a writer was told, and the document that it wrote (None: a delete)."""
+    """What a writer was told, and the document that it wrote (None: a delete), and for how many seconds."""
 
     item: ItemId
     receipt: Receipt
     value: dict[str, Any] | None
+    ttl: float | None = None
 
 
 class Judge:
@@ -68,12 +69,15 @@ class Judge:
         digest, mark = item_digest(item), fingerprint(row, self._recipe)
         return {point.id for point in self._index.points_of([digest]).get(digest, []) if point.fingerprint == mark}
 
-    def check(self, writes: Sequence[Acknowledged], now: int, *, letters: bool) -> None:
-        """Raises AssertionError with what is wrong; `letters`: whether documents may have ended as dead letters."""
+    def check(self, writes: Sequence[Acknowledged], now: int, *, letters: bool, innocents: bool = True) -> None:
+        """Raises AssertionError with what is wrong.
+
+        `letters`: whether documents may have ended as dead letters; `innocents`: also those that only died with their worker.
+        """
         for item in self.items:
             row = self.row(item)
             self._check_points(item, row, now, letters)
-            self._check_letter(item, row, now)
+            self._check_letter(item, row, now, innocents)
             for write in writes:
                 if write.item == item:
                     self._check_write(write, row, now)
@@ -101,13 +105,14 @@ class Judge:
         [expected] = self._embedder.embed([draft.text])
         assert np.allclose(vector, expected, atol=1e-5), f"{draft.id} has the vector of another text"
 
-    def _check_letter(self, item: ItemId, row: Row | None, now: int) -> None:
+    def _check_letter(self, item: ItemId, row: Row | None, now: int, innocents: bool) -> None:
         letter = self._database.letter(item_digest(item))
         if letter is not None:
             assert row is not None, f"{item.key} has a letter and no row"
             assert letter.write_id == row.head.write_id, f"{item.key} has the letter of another write"
             assert row.is_live(now), f"{item.key} has a letter and nothing to embed"
             assert self._is_dead(row), f"{item.key} has a letter without a mark"
+            assert innocents or POISON in str(row.value()), f"{item.key} has a letter for what is no fault of it"
         elif row is not None:
             assert not self._is_dead(row), f"{item.key} has a mark without a letter"
             if row.is_live(now):
@@ -124,6 +129,8 @@ class Judge:
         assert row.version >= receipt.version, f"{write} is lost, the row has {row.version}"
         if row.head.write_id == receipt.write_id and row.is_visible(now):
             assert row.value() == write.value, f"{write} has another value"
+        if row.head.write_id == receipt.write_id and write.value is not None and write.ttl is None:
+            assert not row.head.deleted, f"{write} was deleted by nobody"
         assert row.head.deleted or row.is_visible(now), f"{write.item.key} has expired and was not cleaned up"
 
     def check_receipts(self, writes: Iterable[Acknowledged]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.simulation.choices import Choices
 from tests.simulation.scheduler import SECOND
 
 SKEW = 2 * SECOND
@@ -29,6 +29,7 @@ class Shape:
     items: int
     writers: int
     workers: int
+    readers: int
     drains: int
     operations: int
     restarts: int
@@ -43,18 +44,19 @@ class Shape:
     kinds: Sequence[str] = _KINDS
 
     @classmethod
-    def drawn(cls, source: random.Random) -> Shape:
+    def drawn(cls, source: Choices) -> Shape:
         """A shape by chance."""
         return source.choice((_duel, _duel, _tiny, _tiny, _large))(source)
 
 
-def _duel(source: random.Random) -> Shape:
+def _duel(source: Choices) -> Shape:
     """Two writes and two workers at one item in one microsecond, nothing else, and everybody rests before it matters."""
     pick = source.choice
     return Shape(
         items=1,
         writers=2,
         workers=2,
+        readers=pick((0, 0, 1)),
         drains=pick((0, 0, 1)),
         operations=1,
         restarts=pick((0, 1, 5)),
@@ -70,13 +72,14 @@ def _duel(source: random.Random) -> Shape:
     )
 
 
-def _tiny(source: random.Random) -> Shape:
+def _tiny(source: Choices) -> Shape:
     """Two or three writes of one item that draw one time, often the same version, and everybody pauses a lot."""
     pick = source.choice
     return Shape(
         items=1,
         writers=pick((2, 2, 3)),
         workers=pick((2, 2, 3)),
+        readers=pick((0, 0, 1)),
         drains=1,
         operations=1,
         restarts=pick((0, 1, 5)),
@@ -92,12 +95,13 @@ def _tiny(source: random.Random) -> Shape:
     )
 
 
-def _large(source: random.Random) -> Shape:
+def _large(source: Choices) -> Shape:
     pick = source.choice
     return Shape(
         items=pick((1, 1, 2)),
         writers=pick((1, 2, 2, 3)),
         workers=pick((2, 2, 3)),
+        readers=pick((0, 1, 1)),
         drains=pick((1, 1, 2)),
         operations=pick((1, 2, 3, 5)),
         restarts=pick((0, 1, 2, 5)),
@@ -107,6 +111,6 @@ def _large(source: random.Random) -> Shape:
         fault_rate=pick((0.0, 0.02, 0.06)),
         kill_rate=pick((0.0, 0.005, 0.02)),
         jump_rate=pick((0.0, 0.01, 0.03)),
-        is_poisonous=source.random() < 0.3,
-        lasts=source.random() < 0.3,
+        is_poisonous=source.chance(0.3),
+        lasts=source.chance(0.3),
     )

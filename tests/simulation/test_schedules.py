@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from tests.simulation.world import World, explain
+from tests.simulation.shrink import explain
+from tests.simulation.world import World
 
 SCHEDULES = int(os.environ.get("SCYLLA_STORE_TEST_SCHEDULES", "2000"))
 FIRST = int(os.environ.get("SCYLLA_STORE_TEST_SEED", "0"))

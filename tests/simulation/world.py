@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,7 @@ from scylla_store.identity import ItemId
 from scylla_store.index.base import IndexSpecification
 from scylla_store.index.memory import MemoryIndex
 from scylla_store.intents import IntentKey, Kind, new_intent
-from scylla_store.items import Put
+from scylla_store.items import Item, Put
 from scylla_store.points import Recipe
 from scylla_store.receipts import Receipt
 from scylla_store.rows import Cells
@@ -27,6 +27,7 @@ from scylla_store.settings.options import ChunkingSettings, ClockSettings, Setti
 from scylla_store.wiring import Parts
 from scylla_store.writes import Change
 from tests.simulation.broker import Broker, Message, Publisher
+from tests.simulation.choices import Choices, Script
 from tests.simulation.faults import POISON, Faults, Faulty, FaultyDatabase, FaultyEmbedder
 from tests.simulation.judge import Acknowledged, Judge, Watch
 from tests.simulation.scheduler import SECOND, Actor, Scheduler
@@ -53,12 +54,15 @@ class World:
         everything: also what only a reconciliation repairs: a worker dies whose intents another one holds, requests take
             effect after their sender gave up, filing again fails. An intent of repair for each item, filed at the end,
             stands for the reconciliation.
+        script: decides instead of the seed, but for ids and jitter.
     """
 
-    def __init__(self, seed: int, *, everything: bool = False, is_traced: bool = False) -> None:
+    def __init__(
+        self, seed: int, *, everything: bool = False, is_traced: bool = False, script: Script | None = None
+    ) -> None:
         self.seed = seed
         self.everything = everything
-        self.scheduler = Scheduler(seed, is_traced=is_traced)
+        self.scheduler = Scheduler(Choices(seed, script), is_traced=is_traced)
         self.shape = shape = Shape.drawn(self.scheduler.random)
         self.items = tuple(ItemId(("sim",), key) for key in ("a", "b")[: shape.items])
         attempts = 3 if shape.is_poisonous else 100
@@ -87,7 +91,10 @@ class World:
         with _seeded(self.seed):
             self._trouble()
             self._calm()
-            self.judge.check(self.acknowledged, self.scheduler.now, letters=self.shape.is_poisonous)
+            innocents = self.everything or self.shape.kill_rate > 0
+            self.judge.check(
+                self.acknowledged, self.scheduler.now, letters=self.shape.is_poisonous, innocents=innocents
+            )
             assert not self.watch.harm, self.watch.harm
             if self.shape.lasts:
                 self._much_later()
@@ -102,6 +109,8 @@ class World:
             self._spawn(f"writer{number}", lambda parts, name: self._write(parts, name, operations))
         for number in range(self.shape.workers):
             self._spawn(f"worker{number}", lambda parts, name: self._work(parts, name, 4 * operations))
+        for number in range(self.shape.readers):
+            self._spawn(f"reader{number}", lambda parts, name: self._read(parts, name, 2 + operations))
         for number in range(self.shape.drains):
             self._spawn(f"drain{number}", lambda parts, name: self._drain(parts, 3 + operations))
         self.scheduler.before_resume = self._disturb
@@ -151,14 +160,14 @@ class World:
             for (change, kind, value), receipt in zip(changes, receipts, strict=True):
                 self.scheduler.note(f"  {kind} {change.id.key} acknowledged {receipt.version}")
                 receipt.database = self.database
-                self.acknowledged.append(Acknowledged(change.id, receipt, value))
+                self.acknowledged.append(Acknowledged(change.id, receipt, value, change.ttl))
                 self._expect(change.id, receipt, before)
         self.writing_since.pop(name, None)
 
     def _changes(self, parts: Parts) -> list[tuple[Change, str, dict[str, Any] | None]]:
         """A write of one item, or of all at once."""
         choose = self.scheduler.random
-        items = self.items if choose.random() < 0.2 else (choose.choice(self.items),)
+        items = self.items if choose.chance(0.2) else (choose.choice(self.items),)
         return [self._change(parts, item) for item in items]
 
     def _change(self, parts: Parts, item: ItemId) -> tuple[Change, str, dict[str, Any] | None]:
@@ -166,7 +175,7 @@ class World:
         kind = choose.choice(self.shape.kinds)
         if kind == "delete":
             return parts.writer.check_delete(*item), kind, None
-        text = POISON if self.shape.is_poisonous and choose.random() < 0.3 else choose.choice(TEXTS)
+        text = POISON if self.shape.is_poisonous and choose.chance(0.3) else choose.choice(TEXTS)
         ttl = choose.choice((0.5, 0.5, LONGEST_TTL)) if kind == "ttl" else None
         self.longest_ttl = max(self.longest_ttl, ttl or 0.0)
         value = {"text": text}
@@ -189,6 +198,36 @@ class World:
         assert row.version >= version, f"acknowledged {version} of {item.key}, and the row has {row.version}"
         assert row.head.write_id not in before, f"acknowledged {version} of {item.key}, behind an earlier write"
         self.newest[item] = max(version, self.newest.get(item, 0))
+
+    def _read(self, parts: Parts, name: str, rounds: int) -> None:
+        """Whoever reads sees what anybody was told to be stored, or something newer."""
+        for _ in range(rounds):
+            newest = dict(self.newest)
+            try:
+                found = self._found(parts)
+            except StoreError as exc:
+                self.scheduler.note(f"  read failed: {exc}")
+                continue
+            now = self.scheduler.now + self.offsets[name]
+            for item, version in newest.items():
+                seen = found.get(item)
+                if seen is not None:
+                    assert seen.version >= version, (
+                        f"read {seen.version} of {item.key} after {version} was acknowledged"
+                    )
+                    continue
+                ends = self.faults.ends.get(item, {})
+                is_gone = any(later >= version and end <= now for later, end in ends.items())
+                assert is_gone, f"read nothing of {item.key} after {version} was acknowledged"
+
+    def _found(self, parts: Parts) -> Mapping[ItemId, Item | None]:
+        """All items, read in one of the three ways."""
+        way = self.scheduler.random.choice(("get", "get_many", "list"))
+        if way == "get":
+            return {item: parts.reader.get(*item) for item in self.items}
+        if way == "get_many":
+            return dict(zip(self.items, parts.reader.get_many(self.items), strict=True))
+        return {ItemId(item.namespace, item.key): item for item in parts.reader.page(("sim",)).items}
 
     def _work(self, parts: Parts, name: str, rounds: int) -> None:
         assert self.scheduler.current is not None
@@ -287,6 +326,7 @@ class World:
 
     def _calm(self) -> None:
         """Faults end, time passes, drain and worker run until nothing is pending. Their clocks still differ."""
+        self.scheduler.random.begin_calm()
         self.faults.flush()
         self.faults.calm = True
         while self.faults.late_requests:
@@ -373,13 +413,3 @@ def _seeded(seed: int) -> Iterator[None]:
             yield
     finally:
         random.setstate(state)
-
-
-def explain(seed: int, *, everything: bool = False) -> str:
-    """Runs a schedule again and returns its trace, for a failure's report."""
-    world = World(seed, everything=everything, is_traced=True)
-    try:
-        world.run()
-    except Exception as exc:  # noqa: BLE001 - whatever it is, the trace explains it
-        return "\n".join([*world.scheduler.trace, f"seed {seed}, everything={everything}: {exc!r}"])
-    return f"seed {seed} passes"
