@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 LEASE = "drain"
 _SUMMARY_ROWS = 10_000
 _END_OF_TIME = 2**62
+_RECENT = 60.0
 
 
 class Scope(enum.Enum):
@@ -34,6 +35,9 @@ class Scope(enum.Enum):
 
 class Drain:
     """Dispatches what is due, at most `sync.drain_limit` rows a run, nothing while the queue is long.
+
+    Half of each run belongs to rows that came due within the last minute, as far as there are any: a backlog of a day does
+    not delay a new write whose own task was lost. The rest is taken oldest first.
 
     Args:
         alone: no other process can drain the same outbox (the owner of an embedded index), so no lease is taken.
@@ -78,7 +82,7 @@ class Drain:
     def _run(self, scope: Scope) -> DrainSummary:
         now = self._clock()
         backlog, room = self._room()
-        outgoing = _Outgoing(self._dispatcher, self._database, room)
+        outgoing = _Outgoing(self._dispatcher, self._database)
 
         def push(entries: Sequence[Entry]) -> Sequence[Bookkeeping]:
             """What it returns is stored before it is called again: only then these refs go."""
@@ -88,7 +92,12 @@ class Drain:
 
         if room > 0:
             horizon = now if scope is Scope.DUE else _END_OF_TIME
-            self._database.outbox.sweep(horizon, self._settings.sync.drain_limit, push)
+            limit = self._settings.sync.drain_limit
+            outgoing.allow(room // 2)
+            recent = self._database.outbox.sweep(horizon, limit // 2, push, since=now - self._recent())
+            outgoing.send()
+            outgoing.allow(room - outgoing.tasks)
+            self._database.outbox.sweep(horizon, limit - recent.pushed, push)
             outgoing.send()
         seen = self._database.outbox.summary(_SUMMARY_ROWS)
         return DrainSummary(now, seen.pending, seen.retrying, seen.oldest_filed_at, seen.exact, outgoing.sent, backlog)
@@ -101,6 +110,10 @@ class Drain:
             log.warning("The drain dispatches nothing: %s", exc)
             return None, 0
         return backlog, max(0, self._settings.sync.max_queue - (backlog or 0))
+
+    def _recent(self) -> int:
+        """Microseconds: a minute, or some drains where they come less often, so that each row is met while it is recent."""
+        return int(max(_RECENT, 3 * self._settings.celery.drain_interval) * SECOND)
 
     def _groups(self, entries: Sequence[Entry]) -> list[list[Entry]]:
         """One task each. Whoever was attempted and left neither outcome nor error goes alone: it may have killed its worker."""
@@ -122,12 +135,18 @@ class _Outgoing:
     has counted by then.
     """
 
-    def __init__(self, dispatcher: Dispatcher, database: Database, room: int) -> None:
+    def __init__(self, dispatcher: Dispatcher, database: Database) -> None:
         self._dispatcher = dispatcher
         self._database = database
-        self._room = room
+        self._room = 0
+        self._is_stopped = False
         self._groups: list[list[Entry]] = []
+        self.tasks = 0
         self.sent = 0
+
+    def allow(self, room: int) -> None:
+        """From now on so many tasks may be taken, unless the broker has stopped taking them."""
+        self._room = 0 if self._is_stopped else room
 
     def take(self, groups: list[list[Entry]]) -> list[list[Entry]]:
         """Keeps as many as there is room for, and returns them."""
@@ -142,11 +161,12 @@ class _Outgoing:
             while self._groups:
                 refs = [Ref(entry.intent, entry.attempts, again=True) for entry in self._groups[0]]
                 self._dispatcher.send(refs, str(uuid.uuid4()))
+                self.tasks += 1
                 self.sent += len(self._groups.pop(0))
         except BrokerUnavailable as exc:
             log.warning("The drain stops, the broker does not take tasks: %s", exc)
             left = [entry for group in self._groups for entry in group]
-            self._room, self._groups = 0, []
+            self._room, self._groups, self._is_stopped = 0, [], True
             self._database.outbox.update(
                 [
                     Bookkeeping(

@@ -56,6 +56,7 @@ class InProcessExecutor:
         self._pid = os.getpid()
         self._changed = threading.Condition()
         self._tasks: collections.deque[Sequence[Ref]] = collections.deque()
+        self._backlog: collections.deque[Sequence[Ref]] = collections.deque()
         self._thread: threading.Thread | None = None
         self._closed = False
         self._announced_busy = False
@@ -75,14 +76,14 @@ class InProcessExecutor:
         with self._changed:
             if self._closed:
                 return  # like what close() found in the queue: the next start takes them from the outbox
-            if len(self._tasks) >= MOST_TASKS:
+            if self.backlog() >= MOST_TASKS:
                 raise BrokerUnavailable("The in-process queue is full; the outbox keeps the task's documents")
-            self._tasks.append(refs)
+            (self._backlog if any(ref.again for ref in refs) else self._tasks).append(refs)
             self._changed.notify()
 
     def backlog(self) -> int:
         """How many tasks wait."""
-        return len(self._tasks)
+        return len(self._tasks) + len(self._backlog)
 
     def close(self, timeout: float = 1.2) -> None:
         """Ends after the task at hand, or leaves it to the outbox; twice is fine."""
@@ -90,7 +91,7 @@ class InProcessExecutor:
             self._begin()
         with self._changed:
             self._closed = True
-            self._tasks.clear()
+            self._clear()
             self._changed.notify()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)
@@ -137,7 +138,7 @@ class InProcessExecutor:
             engine.open()
         except EmbeddedIndexBusy as exc:
             with self._changed:
-                self._tasks.clear()  # the outbox has them, and the owner of the index takes them from there
+                self._clear()  # the outbox has them, and the owner of the index takes them from there
             if not self._announced_busy:
                 log.info("%s", exc)
                 self._announced_busy = True
@@ -145,11 +146,16 @@ class InProcessExecutor:
         return True
 
     def _next(self) -> Sequence[Ref] | None:
-        """The next task; None when a tick passed without one."""
+        """The next task, new writes before what the drain brought back; None when a tick passed without one."""
         with self._changed:
-            if not self._tasks and not self._closed:
+            if not self.backlog() and not self._closed:
                 self._changed.wait(self._tick)
-            return self._tasks.popleft() if self._tasks else None
+            tasks = self._tasks or self._backlog
+            return tasks.popleft() if tasks else None
+
+    def _clear(self) -> None:
+        self._tasks.clear()
+        self._backlog.clear()
 
     def _wait(self, seconds: float) -> None:
         with self._changed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from scylla_store.clock import SECOND, VersionClock
@@ -13,7 +13,7 @@ from scylla_store.dispatch import Dispatcher
 from scylla_store.errors import BrokerUnavailable, DamagedRow, DocumentFailed, TransientError
 from scylla_store.failures import Failure
 from scylla_store.identity import ItemId, item_digest
-from scylla_store.intents import Bookkeeping, Entry, Ref
+from scylla_store.intents import Bookkeeping, Entry, IntentKey, Ref
 from scylla_store.jobs import Failed, Outcome, write_id_of
 from scylla_store.letters import DeadLetter
 from scylla_store.retries import backoff, is_outage
@@ -134,14 +134,29 @@ class Worker:
             reason = entries[ref.intent.key].error or "its worker died every time, without an error"
             failure = Failure.of(DocumentFailed(f"Given up after {ref.attempts} attempts: {reason}"))
             self._bury(ref.intent.item, [ref], Failed(failure, ref.intent.write_id), report, ref.attempts)
-        counted = [replace(ref, attempts=ref.attempts + 1) for ref in counted if ref not in spent]
+        counted = [ref for ref in counted if ref not in spent]
+        if redelivered:
+            counted = self._put_off(counted, entries, report)
+        counted = [replace(ref, attempts=ref.attempts + 1) for ref in counted]
         if counted:
             self._database.outbox.update([self._attempting(ref, entries[ref.intent.key]) for ref in counted])
         return first + counted
 
+    def _put_off(self, refs: list[Ref], entries: Mapping[IntentKey, Entry], report: WorkReport) -> list[Ref]:
+        """What killed a worker alone waits as after any failure, or it would kill one after another; returns the others."""
+        deadly = [ref for ref in refs if ref.attempts and entries[ref.intent.key].error is None]
+        now = self._clock.now()
+        for ref in deadly:
+            delay = _micro(backoff(ref.attempts, self._settings.backoff, self._settings.backoff_most, self._random))
+            log.warning("Item %s seems to have killed its worker, attempt %d.", item_digest(ref.intent.item), ref.attempts)
+            self._note([ref], now + delay, None, first_failed_at=now)
+        report.waiting += len(deadly)
+        return [ref for ref in refs if ref not in deadly]
+
     def _attempting(self, ref: Ref, entry: Entry) -> Bookkeeping:
-        """No error: an entry with attempts and without error died in a worker's hands, and goes alone the next time."""
-        pushed = max(entry.next_attempt, self._clock.now() + _micro(self._settings.time_limit))
+        """Again when this run must have ended, should it die. No error: an entry with attempts and without error died in
+        a worker's hands, and goes alone the next time."""
+        pushed = self._clock.now() + _micro(self._settings.time_limit)
         return Bookkeeping(ref.intent.key, pushed, ref.attempts, None, entry.first_failed_at)
 
     def _leave(self, refs: list[Ref], exc: Exception, report: WorkReport) -> None:

@@ -99,9 +99,10 @@ class Outbox(Protocol):
     def file(self, intents: Sequence[Intent]) -> None:
         """Writes intents on their own."""
 
-    def sweep(self, now: int, limit: int, push: Push) -> Sweep:
+    def sweep(self, now: int, limit: int, push: Push, *, since: int | None = None) -> Sweep:
         """Calls `push` with at most `limit` entries whose next attempt is not after `now`, oldest due first, in chunks.
 
+        With `since`, only with those that were first due at or after that time, however many older ones there are.
         What `push` returns is stored before the next chunk. Entries that it leaves out stay due. Bounded in rows and
         partitions however large the backlog is; safe when several sweeps run at once. Half rows (bookkeeping that came
         after its row was acked and forgotten) are removed.

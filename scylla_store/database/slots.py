@@ -8,17 +8,15 @@ filed behind the watermark is found by a slow pass over all partitions, once an 
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from operator import attrgetter
-from typing import Protocol
 
 from scylla_store.clock import SECOND, Clock, system_clock
 from scylla_store.database.base import OutboxSummary, Push, Sweep
-from scylla_store.intents import SHARDS, SLOT, Bookkeeping, Entry, Intent, IntentKey, Kind
+from scylla_store.database.slot_tables import SlotTables, Straggler
+from scylla_store.database.walk import Walk, entries_of_slot
+from scylla_store.intents import SLOT, Bookkeeping, Entry, Intent, IntentKey, Kind
 
 BEHIND = 60 * SECOND
 """How far the watermark stays behind now: a write on its way, and clocks that differ, stay on its right side."""
@@ -26,91 +24,8 @@ BEHIND = 60 * SECOND
 SLOW_PASS_EVERY = 3600 * SECOND
 SLOW_PASS = "outbox.slow_pass"
 _AHEAD = 300 * SECOND
-_PAGE = 500
-_CHUNK = 500
-_MAX_SLOTS = 250
 _MAX_SLOTS_COUNTED = 2_000
-_MAX_ROWS = 200_000
 _MAX_PARTITIONS = 2_000
-_NOTHING = 2**63
-_key_of_entry = attrgetter("intent.key")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Rows of one partition, in the order of their keys.
-
-    Attributes:
-        entries: whole rows.
-        halves: keys of rows that hold bookkeeping but no intent: it came after the row was acked and forgotten.
-        last: where to go on, None when the partition has no more rows.
-    """
-
-    entries: Sequence[Entry]
-    halves: Sequence[IntentKey] = ()
-    last: IntentKey | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Straggler:
-    """A slot that may lie behind the watermark and holds rows.
-
-    Attributes:
-        earliest: when it is to be read again: the earliest next attempt of its rows, in microseconds.
-        timestamp: write time of this note.
-    """
-
-    slot: int
-    earliest: int
-    timestamp: int
-
-
-class SlotTables(Protocol):
-    """Storage under the slotted outbox. The cells have write times, as everywhere (see `database.base`): that of an insert
-    is below that of any bookkeeping, and that below the write time of any ack, whenever they are made."""
-
-    def write(self, intents: Sequence[Intent]) -> None:
-        """Writes rows; their next attempt is `due`."""
-
-    def update(self, bookkeeping: Sequence[Bookkeeping]) -> None:
-        """Writes bookkeeping; the later one wins; it may leave half a row when the row is gone."""
-
-    def remove(self, keys: Sequence[IntentKey]) -> None:
-        """Deletes rows, whole or half: no insert or bookkeeping that comes later revives them."""
-
-    def get(self, keys: Sequence[IntentKey]) -> dict[IntentKey, Entry]:
-        """Those of the rows that exist and are whole."""
-
-    def page(self, slot: int, shard: int, *, after: IntentKey | None, limit: int) -> Page:
-        """At most `limit` rows of one partition, by key, after `after`."""
-
-    def partitions(self, cursor: str | None, limit: int) -> tuple[Sequence[tuple[int, int]], str | None]:
-        """About `limit` partitions (slot, shard) that hold rows, in any stable order after the cursor of an earlier call
-        (None: from the start); and the cursor to go on, None at the end."""
-
-    def watermark(self) -> int | None:
-        """The first slot that was not passed yet; None before the first one is set."""
-
-    def raise_watermark(self, slot: int) -> None:
-        """Sets the watermark unless it is higher already, whatever the clocks of those who set it."""
-
-    def stragglers(self) -> Iterable[Straggler]:
-        """All of them by slot, read piece by piece."""
-
-    def stragglers_of(self, slots: Sequence[int]) -> Mapping[int, Straggler]:
-        """Those of these slots."""
-
-    def note(self, stragglers: Sequence[Straggler]) -> None:
-        """Writes notes, each at its own write time; they replace earlier ones of the same slot."""
-
-    def strike(self, straggler: Straggler) -> None:
-        """Removes the note at its own write time: a later one stays."""
-
-    def state(self, name: str) -> bytes | None:
-        """A small named value."""
-
-    def set_state(self, name: str, value: bytes) -> None:
-        """Stores a small named value."""
 
 
 class SlottedOutbox:
@@ -148,12 +63,14 @@ class SlottedOutbox:
         if earliest:
             self._bring_forward(earliest)
 
-    def sweep(self, now: int, limit: int, push: Push) -> Sweep:
+    def sweep(self, now: int, limit: int, push: Push, *, since: int | None = None) -> Sweep:
         """See `Outbox.sweep`. A `now` that lies ahead of the clock takes what is due by then, and passes no slot for it."""
+        if since is not None:
+            return self._sweep_recent(now, limit, push, since)
         horizon, now = now, min(now, self._clock())
         watermark = self._watermark(now)
         self._slow_pass(now, watermark)
-        walk = _Walk(self._tables, horizon, limit, push)
+        walk = Walk(self._tables, horizon, limit, push)
         passed = watermark
         for slot, straggler in self._slots(watermark, horizon):
             if walk.is_spent():
@@ -167,6 +84,17 @@ class SlottedOutbox:
                 passed = max(passed, slot + 1)
         if passed > watermark:
             self._tables.raise_watermark(passed)
+        return Sweep(seen=walk.seen, pushed=walk.pushed, more=walk.more)
+
+    def _sweep_recent(self, horizon: int, limit: int, push: Push, since: int) -> Sweep:
+        """Reads slots out of their turn, and passes none: the sweep of all of them comes there in its time."""
+        walk = Walk(self._tables, horizon, limit, push, since=since)
+        for slot in range(since // SLOT, horizon // SLOT + 1):
+            if walk.is_spent():
+                walk.more = True
+                break
+            if not walk.visit(slot)[1]:
+                break
         return Sweep(seen=walk.seen, pushed=walk.pushed, more=walk.more)
 
     def summary(self, limit: int) -> OutboxSummary:
@@ -245,76 +173,9 @@ class SlottedOutbox:
 
     def _entries(self, slots: Iterable[int]) -> Iterator[Entry]:
         for slot in slots:
-            yield from _slot_entries(self._tables, slot)
-
-
-class _Walk:
-    """One sweep on its way through the slots, and what it has done so far."""
-
-    def __init__(self, tables: SlotTables, now: int, limit: int, push: Push) -> None:
-        self._tables = tables
-        self._now = now
-        self._limit = limit
-        self._push = push
-        self._slots = 0
-        self._offered = 0
-        self.seen = 0
-        self.pushed = 0
-        self.more = False
-
-    def is_spent(self) -> bool:
-        """Whether it has read as much as one sweep may; asked between slots only, or a large slot would never be finished."""
-        return self._slots >= _MAX_SLOTS or self.seen >= _MAX_ROWS
-
-    def visit(self, slot: int) -> tuple[int | None, bool]:
-        """Offers what is due in a slot; returns the earliest next attempt of what stays, and whether it read all of it."""
-        self._slots += 1
-        earliest = _NOTHING
-        due: list[Entry] = []
-        for entry in _slot_entries(self._tables, slot):
-            if entry.next_attempt > self._now:
-                earliest = min(earliest, entry.next_attempt)
-            elif self._offered + len(due) >= self._limit:
-                self.more = True
-                break
-            else:
-                due.append(entry)
-            self.seen += 1
-            if len(due) == _CHUNK:
-                earliest = min(earliest, self._offer(due))
-                due = []
-        if due:
-            earliest = min(earliest, self._offer(due))
-        return (None if earliest == _NOTHING else earliest), not self.more
-
-    def _offer(self, due: Sequence[Entry]) -> int:
-        """Pushes one chunk, stores what was taken, and returns the chunk's earliest next attempt."""
-        self._offered += len(due)
-        taken = list(self._push(due))
-        if taken:
-            self._tables.update(taken)
-        self.pushed += len(taken)
-        attempts = {row.key: row.next_attempt for row in taken}
-        return min(attempts.get(entry.intent.key, entry.next_attempt) for entry in due)
+            yield from entries_of_slot(self._tables, slot)
 
 
 def _passable(now: int) -> int:
     """The first slot that the watermark may not pass yet."""
     return (now - BEHIND) // SLOT
-
-
-def _slot_entries(tables: SlotTables, slot: int) -> Iterator[Entry]:
-    """Rows of all shards of a slot by due time, a page of each in memory."""
-    return heapq.merge(*(_partition_entries(tables, slot, shard) for shard in range(SHARDS)), key=_key_of_entry)
-
-
-def _partition_entries(tables: SlotTables, slot: int, shard: int) -> Iterator[Entry]:
-    after: IntentKey | None = None
-    while True:
-        page = tables.page(slot, shard, after=after, limit=_PAGE)
-        if page.halves:
-            tables.remove(page.halves)
-        yield from page.entries
-        if page.last is None:
-            return
-        after = page.last

@@ -229,7 +229,7 @@ class SyncSettings(Section):
         least=1,
         most=1_000_000,
     )
-    drain_limit: int = option(10_000, "Outbox rows that one drain dispatches at most.", least=1, most=1_000_000)
+    drain_limit: int = option(20_000, "Outbox rows that one drain dispatches at most.", least=1, most=1_000_000)
 
 
 @dataclass(frozen=True, repr=False)

@@ -10,7 +10,8 @@ from typing import Any
 from scylla_store.clock import Clock
 from scylla_store.database.base import Mutation
 from scylla_store.database.memory import MemoryDatabase
-from scylla_store.database.slots import Page, SlottedOutbox
+from scylla_store.database.slot_tables import Page
+from scylla_store.database.slots import SlottedOutbox
 from scylla_store.embedders import HashingEmbedder
 from scylla_store.errors import DatabaseUnavailable, EmbedderUnavailable, IndexUnavailable, OutcomeUnknown, StoreError
 from scylla_store.identity import ItemId

@@ -408,7 +408,7 @@ def _seeded(seed: int) -> Iterator[None]:
     try:
         with contextlib.ExitStack() as patches:
             patches.enter_context(mock.patch("os.urandom", source.randbytes))
-            for module in ("intents", "writes", "database.slots"):
+            for module in ("intents", "writes", "database.walk"):
                 patches.enter_context(mock.patch(f"scylla_store.{module}.SHARDS", 1))
             yield
     finally:

@@ -9,6 +9,7 @@ import pytest
 from scylla_store.clock import SECOND, past_for_all
 from scylla_store.drain import Drain, Scope, dispatch_lifetime
 from scylla_store.errors import BrokerUnavailable, ClockSkew
+from scylla_store.identity import ItemId
 from scylla_store.intents import Bookkeeping, Kind, Ref
 from scylla_store.settings.options import PublisherSettings, Settings, SyncSettings
 from scylla_store.summary import load_summary
@@ -102,6 +103,85 @@ def test_nothing_is_dispatched_above_the_limit_of_the_queue() -> None:
     assert [len(task) for task in core.dispatcher.sent] == [2, 2, 2]
     assert summary is not None
     assert (summary.dispatched, summary.backlog, summary.pending) == (6, 2, 20)
+
+
+def test_new_writes_that_only_the_drain_brings_do_not_wait_behind_a_backlog() -> None:
+    # Given a backlog of some hours, and a new write whose task was lost
+    settings = Settings(sync=SyncSettings(max_queue=4), publisher=PublisherSettings(batch_size=2))
+    core = Core(settings=settings)
+    old = [core.put(str(number)).intent for number in range(40)]
+    core.clock.advance(7200)
+    new = core.put("new", OTHER).intent
+    core.clock.advance(core.settings.sync.margin + 1)
+
+    # When
+    core.parts.drain.run()
+
+    # Then it goes at once, and the backlog goes on beside it, oldest first
+    assert [ref.intent.key for ref in sent(core)] == [new, *old[:6]]
+
+
+def test_a_flood_of_new_writes_leaves_half_of_each_drain_to_the_backlog() -> None:
+    # Given
+    settings = Settings(sync=SyncSettings(max_queue=4), publisher=PublisherSettings(batch_size=2))
+    core = Core(settings=settings)
+    old = [core.put(str(number)).intent for number in range(10)]
+    core.clock.advance(7200)
+    new = [core.put("new", OTHER).intent for _ in range(10)]
+    core.clock.advance(core.settings.sync.margin + 1)
+
+    # When
+    core.parts.drain.run()
+
+    # Then
+    assert [ref.intent.key for ref in sent(core)] == [*new[:4], *old[:4]]
+
+
+def test_three_drains_at_once_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given drains that are each so slow that the next one finds their lease ended, before they have noted what they send
+    core = Core(settings=Settings(publisher=PublisherSettings(batch_size=2)))
+    receipts = [core.put(str(number), ItemId(("docs",), str(number))) for number in range(20)]
+    core.clock.advance(60)
+    drains = iter([core.elsewhere.drain, core.other(core.clock).drain])
+    update = core.database.tables.update
+
+    def slow(bookkeeping: Sequence[Bookkeeping]) -> None:
+        core.clock.advance(61)
+        for drain in drains:
+            assert drain.run() is not None
+        update(bookkeeping)
+
+    monkeypatch.setattr(core.database.tables, "update", slow)
+
+    # When
+    core.parts.drain.run()
+
+    # Then each row was sent several times, and embedded once
+    assert sorted(ref.intent.key for ref in sent(core)) == sorted(3 * [receipt.intent for receipt in receipts])
+    embedded = sum(core.work(*task).embedded for task in core.dispatcher.sent)
+    assert (core.refs(), embedded) == ([], 20)
+    assert all(len(core.points(receipt.item)) == 1 for receipt in receipts)
+
+
+def test_a_dispatch_that_expired_in_the_queue_comes_again_before_what_is_newer() -> None:
+    # Given more than the queue takes, and workers that are away for so long that the tasks are void
+    settings = Settings(sync=SyncSettings(max_queue=2), publisher=PublisherSettings(batch_size=2))
+    core = Core(settings=settings)
+    keys = [core.put(str(number)).intent for number in range(8)]
+    core.clock.advance(60)
+    core.parts.drain.run()
+    core.dispatcher.waiting = 2
+    core.clock.advance(dispatch_lifetime(settings))
+    core.parts.drain.run()
+    assert [ref.intent.key for ref in sent(core)] == keys[:4]
+
+    # When a worker has dropped them
+    core.dispatcher.sent.clear()
+    core.dispatcher.waiting = 0
+    core.parts.drain.run()
+
+    # Then
+    assert [ref.intent.key for ref in sent(core)] == keys[:4]
 
 
 def test_whoever_was_tried_and_left_neither_outcome_nor_error_goes_alone(core: Core) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from scylla_store.drain import Scope
 from scylla_store.executor import InProcessExecutor
-from scylla_store.intents import Ref
+from scylla_store.identity import ItemId
+from scylla_store.intents import Kind, Ref, new_intent
 
 
 class Idle:
@@ -38,6 +39,35 @@ def test_what_comes_after_close_is_left_to_the_outbox_without_a_word() -> None:
 
     # Then it neither fails nor keeps it
     assert executor.backlog() == 0
+
+
+def test_a_new_write_is_indexed_before_what_the_drain_has_brought_back() -> None:
+    # Given two tasks of a drain that were sent before that of a new write
+    intent = new_intent(ItemId(("docs",), "k"), bytes(16), 1, Kind.WRITE, now=1, due=1)
+    old, new = Ref(intent, again=True), Ref(intent)
+    done: list[Ref] = []
+    worked = threading.Event()
+
+    class Working(Idle):
+        def open(self) -> None:
+            for ref in (old, old, new):
+                executor.send([ref], "task")
+            assert executor.backlog() == 3
+
+        def work(self, refs: Sequence[Ref]) -> None:
+            done.extend(refs)
+            if len(done) == 3:
+                worked.set()
+
+    executor = InProcessExecutor(Working)
+
+    # When
+    executor.start()
+
+    # Then
+    assert worked.wait(30)
+    assert done == [new, old, old]
+    executor.close()
 
 
 def test_it_looks_at_what_is_due_although_tasks_never_end(monkeypatch: pytest.MonkeyPatch) -> None:

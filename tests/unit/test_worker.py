@@ -275,6 +275,44 @@ def test_a_redelivered_task_is_split_and_a_redelivered_document_is_counted() -> 
     assert again(core, refs[0]).attempts == 1
 
 
+def test_a_document_that_killed_its_worker_alone_waits_before_it_may_kill_the_next_one() -> None:
+    # Given a document that died in a worker's hands, alone, and whose task the broker gives back at once
+    core = Core(embedder=FailingEmbedder(error=lambda: KeyboardInterrupt()))  # type: ignore[arg-type, return-value]
+    ref = core.ref(core.put())
+    with pytest.raises(KeyboardInterrupt):
+        core.work(again(core, ref))
+
+    # When
+    report = core.work(replace(ref, again=True), redelivered=True, dispatcher=core.dispatcher)
+
+    # Then it is not tried now, no attempt is counted for that, and it goes alone again
+    entry = core.database.outbox.get([ref.intent.key])[ref.intent.key]
+    assert (report.waiting, report.retry, len(core.embedder.calls)) == (1, [], 1)
+    assert (entry.attempts, entry.error) == (1, None)
+    assert core.clock() <= entry.next_attempt <= core.clock() + core.settings.sync.backoff * SECOND
+
+
+def test_a_document_that_a_dying_worker_took_with_it_comes_again_when_that_run_must_have_ended() -> None:
+    # Given
+    core = Core(embedder=FailingEmbedder(error=lambda: KeyboardInterrupt()))  # type: ignore[arg-type, return-value]
+    refs = [core.ref(core.put()), core.ref(core.put("innocent", OTHER))]
+    core.clock.advance(60)
+    core.parts.drain.run()
+
+    # When the worker that the drain sent them to dies
+    with pytest.raises(KeyboardInterrupt):
+        core.work(*(again(core, ref) for ref in refs))
+
+    # Then they wait for as long as the longest run, and then each goes alone
+    core.dispatcher.sent.clear()
+    core.clock.advance(core.settings.sync.time_limit - 1)
+    core.parts.drain.run()
+    assert core.dispatcher.sent == []
+    core.clock.advance(1)
+    core.parts.drain.run()
+    assert sorted(len(task) for task in core.dispatcher.sent) == [1, 1]
+
+
 def test_a_row_that_cannot_be_decoded_becomes_a_dead_letter_and_its_points_stay() -> None:
     # Given
     core = Core()

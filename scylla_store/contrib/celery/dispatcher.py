@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from scylla_store.contrib.celery.eager import eager_task
 from scylla_store.contrib.celery.names import SYNC_ITEMS
@@ -63,7 +63,7 @@ class CeleryDispatcher:
                 task_id=task_id,
                 root_id=task_id,
                 queue=self._settings.celery.queue,
-                expires=message_lifetime(self._settings),
+                **urgency(refs, self._settings),
                 argsrepr=describe(refs),
                 kwargsrepr="{}",
             )
@@ -142,6 +142,16 @@ class CeleryDispatcher:
 def message_lifetime(settings: Settings) -> float:
     """Seconds that a task may wait in the queue. Waiting and the longest run together end before the drain dispatches again."""
     return settings.sync.time_limit
+
+
+def urgency(refs: Sequence[Ref], settings: Settings) -> dict[str, Any]:
+    """A new write's task overtakes those of the drain, and is void as soon as the drain takes over what it carries.
+
+    So a new write waits neither behind a backlog nor behind a flood of writes: a worker drops a void task at once.
+    """
+    if any(ref.again for ref in refs):
+        return {"expires": message_lifetime(settings), "may_wait": True}
+    return {"expires": min(settings.sync.margin, message_lifetime(settings)), "may_wait": False}
 
 
 def describe(refs: Sequence[Ref]) -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 ONE_ATTEMPT = {"max_retries": 0}
 """Publish once: without this policy kombu tries for ever, and `retry=False` alone takes 6 s on a refused connection."""
 
+_LAST = 9
+"""Redis: the least urgent of Celery's priorities. Workers of any configuration look there, behind all others."""
+
 
 class Line:
     """A connection that publishes and counts. It is not safe to share between threads, and never crosses a fork."""
@@ -35,8 +38,10 @@ class Line:
             raise ConfigurationError(f"celery.broker_url = {masked(self._url)!r} cannot be used: {exc}") from exc
         self._producer = self.app.amqp.Producer(self._connection, auto_declare=False)
 
-    def publish(self, name: str, message: Any, **options: Any) -> None:
-        """Sends one task, once."""
+    def publish(self, name: str, message: Any, *, may_wait: bool = False, **options: Any) -> None:
+        """Sends one task, once. On Redis one that may wait is taken when no other waits; other brokers keep their order."""
+        if may_wait and is_redis(self._url):
+            options["priority"] = _LAST
         with self._translated():
             self.app.send_task(
                 name,

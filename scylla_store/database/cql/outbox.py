@@ -15,7 +15,7 @@ from scylla_store.database.cql.batches import Encoder, chunks, key_values
 from scylla_store.database.cql.encoding import bigint, bigints, integer, smallint, text
 from scylla_store.database.cql.registry import State
 from scylla_store.database.cql.session import Session
-from scylla_store.database.slots import Page, Straggler
+from scylla_store.database.slot_tables import Page, Straggler
 from scylla_store.errors import TombstoneLimit
 from scylla_store.identity import ItemId
 from scylla_store.intents import Bookkeeping, Entry, Intent, IntentKey, Kind
@@ -29,7 +29,7 @@ _SMALLEST_RANGE = 2**40
 
 
 class CqlSlotTables(State):
-    """See `database.slots.SlotTables`."""
+    """See `database.slot_tables.SlotTables`."""
 
     def __init__(self, session: Session, clock: Clock) -> None:
         super().__init__(session)

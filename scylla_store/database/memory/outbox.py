@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scylla_store.clock import Clock
-from scylla_store.database.slots import Page, Straggler
+from scylla_store.database.slot_tables import Page, Straggler
 from scylla_store.intents import Bookkeeping, Entry, Intent, IntentKey
 
 
@@ -29,7 +29,7 @@ class _Row:
 
 
 class MemorySlotTables:
-    """See `database.slots.SlotTables`. Safe to use from several threads."""
+    """See `database.slot_tables.SlotTables`. Safe to use from several threads."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

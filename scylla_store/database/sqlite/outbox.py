@@ -25,6 +25,8 @@ _UPDATE = """
 _ACK = "DELETE FROM outbox WHERE due = ? AND shard = ? AND intent = ?"
 _GET = f"SELECT {_COLUMNS} FROM outbox WHERE (due, shard, intent) IN (VALUES {{}})"
 _DUE = "SELECT rowid FROM outbox WHERE next_attempt <= ? ORDER BY next_attempt, due LIMIT ?"
+# The plus keeps SQLite from going through a backlog by next_attempt.
+_DUE_SINCE = "SELECT rowid FROM outbox WHERE +next_attempt <= ? AND due >= ? AND due <= ? ORDER BY due LIMIT ?"
 _BY_ROWID = f"SELECT {_COLUMNS} FROM outbox WHERE rowid IN ({{}}) AND next_attempt <= ? ORDER BY next_attempt, due"
 
 # Expiries that are not due yet are not pending.
@@ -60,12 +62,13 @@ class SQLiteOutbox:
             with self._connections.writing() as connection:
                 file(connection, intents)
 
-    def sweep(self, now: int, limit: int, push: Push) -> Sweep:
+    def sweep(self, now: int, limit: int, push: Push, *, since: int | None = None) -> Sweep:
         """See `Outbox.sweep`. No transaction is open while `push` runs. An ack removes its row, so there are no half rows."""
         self._ready()
         self._purge()
+        select = (_DUE, (now, limit + 1)) if since is None else (_DUE_SINCE, (now, since, now, limit + 1))
         with self._connections.reading() as connection:
-            found = array("q", (rowid for (rowid,) in connection.execute(_DUE, (now, limit + 1))))
+            found = array("q", (rowid for (rowid,) in connection.execute(*select)))
         seen = pushed = 0
         for start in range(0, min(limit, len(found)), _CHUNK):
             entries = self._entries(found[start : min(start + _CHUNK, limit)], now)

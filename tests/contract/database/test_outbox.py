@@ -83,6 +83,26 @@ def test_no_more_than_the_limit_is_offered_and_the_rest_is_said(subject: Subject
     assert (subject.swept, second.pushed, second.more) == (keys[30:], 20, False)
 
 
+def test_those_that_came_due_lately_can_be_asked_for_and_the_older_ones_stay_due(subject: Subject, outbox: Outbox) -> None:
+    old = file(subject, 0, 1)
+    subject.pass_time(300)
+    recent = sorted(file(subject, 0, 3, 7))
+    file(subject, 60)
+    subject.pass_time(20)
+    offered: list[IntentKey] = []
+
+    def push(entries: Sequence[Entry]) -> Sequence[Bookkeeping]:
+        offered.extend(entry.intent.key for entry in entries)
+        return [Bookkeeping(entry.intent.key, subject.clock() + 60 * SECOND, 0) for entry in entries]
+
+    since = min(key.due for key in recent)
+    assert outbox.sweep(subject.clock(), 2, push, since=since).more
+    assert not outbox.sweep(subject.clock(), 100, push, since=since).more
+
+    assert offered == recent
+    assert subject.sweep() == old
+
+
 def test_what_was_taken_comes_again_at_its_next_attempt_however_late(subject: Subject) -> None:
     [key] = file(subject, 0)
     assert subject.sweep(ahead=HOUR / 2) == [key]

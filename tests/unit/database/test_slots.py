@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from scylla_store.clock import SECOND
-from scylla_store.database.slots import BEHIND, SLOW_PASS_EVERY, Page, SlottedOutbox, Straggler
+from scylla_store.database.slot_tables import Page, Straggler
+from scylla_store.database.slots import BEHIND, SLOW_PASS_EVERY, SlottedOutbox
 from scylla_store.identity import ItemId
 from scylla_store.intents import SLOT, Bookkeeping, Entry, Intent, IntentKey, Kind, new_intent
 
