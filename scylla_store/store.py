@@ -223,7 +223,7 @@ class ScyllaStore:
 
     @property
     def dead_letters(self) -> DeadLetters:
-        """What could not be indexed: list, get, replay, discard."""
+        """What could not be indexed: list, get, counts, replay, discard."""
         return DeadLetters(self._started().database, self._parts.publisher, self._parts.clock)
 
     def status(self, exact: bool = False) -> Status:

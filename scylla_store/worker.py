@@ -148,7 +148,9 @@ class Worker:
         now = self._clock.now()
         for ref in deadly:
             delay = _micro(backoff(ref.attempts, self._settings.backoff, self._settings.backoff_most, self._random))
-            log.warning("Item %s seems to have killed its worker, attempt %d.", item_digest(ref.intent.item), ref.attempts)
+            log.warning(
+                "Item %s seems to have killed its worker, attempt %d.", item_digest(ref.intent.item), ref.attempts
+            )
             self._note([ref], now + delay, None, first_failed_at=now)
         report.waiting += len(deadly)
         return [ref for ref in refs if ref not in deadly]
@@ -265,19 +267,27 @@ class Worker:
         log.error("Item %s is a dead letter now: %s", letter.id, letter.message)
 
     def _letter(self, item: ItemId, refs: list[Ref], failed: Failed, cells: Cells | None, attempts: int) -> DeadLetter:
+        """Goes on where an earlier letter of the same write ended: a replay that fails neither hides when it began, nor
+        undoes that somebody gave it up."""
         now = self._clock.version()
         entries = self._database.outbox.get([ref.intent.key for ref in refs])
+        write_id = failed.write_id or refs[0].intent.write_id
+        earlier = self._database.letter(item_digest(item))
+        if earlier is not None and earlier.write_id != write_id:
+            earlier = None
+        failures = [entry.first_failed_at or now for entry in entries.values()]
         return DeadLetter(
             id=item_digest(item),
             item=item,
-            write_id=failed.write_id or refs[0].intent.write_id,
+            write_id=write_id,
             version=None if cells is None or cells.head is None else cells.version,
             reason=failed.failure.reason,
             message=failed.failure.message,
-            attempts=attempts,
-            first_failed_at=min((entry.first_failed_at or now for entry in entries.values()), default=now),
+            attempts=attempts + (earlier.attempts if earlier else 0),
+            first_failed_at=earlier.first_failed_at if earlier else min(failures, default=now),
             last_failed_at=now,
             timestamp=max(now, _timestamp_of_letter(cells) + 1),
+            discarded=earlier is not None and earlier.discarded,
         )
 
 

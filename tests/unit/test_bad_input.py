@@ -110,6 +110,9 @@ CASES: list[tuple[str, Call]] = [
     *(("ident", lambda s, v=v: s.dead_letters.get(v)) for v in ("", None, 5, b"x", SURROGATE)),
     *(("which", lambda s, v=v: s.dead_letters.replay(v)) for v in ("", None, 5, [5], [SURROGATE])),
     *(("which", lambda s, v=v: s.dead_letters.discard(v)) for v in ("", None, 5, [5])),
+    *(("reason", lambda s, v=v: s.dead_letters.replay(reason=v)) for v in ("", 5, b"x", SURROGATE)),
+    *(("prefix", lambda s, v=v: s.dead_letters.discard(prefix=v)) for v in NAMESPACES[1:] if v is not None),
+    *(("prefix", lambda s, v=v: s.dead_letters.list(prefix=v)) for v in NAMESPACES[1:] if v is not None),
 ]  # fmt: skip
 
 

@@ -106,6 +106,8 @@ def test_options_of_a_write_are_kept(run: Run) -> None:
         (["get", "docs"], "Missing argument"),
         (["get", "docs", "k", "-o", "paht=x"], "did you mean path"),
         (["dead-letters", "replay"], "--all"),
+        (["dead-letters", "discard", "ID", "--reason", "ValueError"], "or --reason and --prefix, or --all"),
+        (["dead-letters", "replay", "--all", "--prefix", "docs"], "or --reason and --prefix, or --all"),
         (["import", "nowhere.jsonl"], "neither a file nor a folder"),
     ],
 )
@@ -161,8 +163,14 @@ def test_dead_letters_are_listed_shown_replayed_and_discarded(run: Run, tmp_path
     assert (letter["key"], letter["reason"], letter["discarded"]) == ("k", "RuntimeError", False)
     assert answer(run("dead-letters", "show", letter["id"], "--json")) == letter
     assert run("dead-letters", "show", "unknown").exit_code == NOT_FOUND
+    assert answer(run("dead-letters", "list", "--reason", "ValueError", "--json"))["dead_letters"] == []
+    assert answer(run("dead-letters", "list", "--prefix", "docs", "--json"))["dead_letters"] == [letter]
+    assert answer(run("dead-letters", "replay", "--reason", "RuntimeError", "--json", *broken)) == {"replayed": 1}
+    counts = answer(run("dead-letters", "counts", "--json"))
+    assert counts == {"dead": {"RuntimeError": 1}, "discarded": {}, "exact": True}
     # When it is discarded, and asked for again by name
-    assert answer(run("dead-letters", "discard", letter["id"], "--json")) == {"discarded": 1}
+    assert answer(run("dead-letters", "discard", "--prefix", "notes", "--json")) == {"discarded": 0}
+    assert answer(run("dead-letters", "discard", "--reason", "RuntimeError", "--json")) == {"discarded": 1}
     assert answer(run("dead-letters", "replay", "--all", "--json")) == {"replayed": 0}
     assert answer(run("dead-letters", "replay", letter["id"], "--json")) == {"replayed": 1}
     assert run("dead-letters", "replay", "unknown").exit_code == NOT_FOUND
