@@ -22,7 +22,9 @@ def test_a_cursor_of_another_call_is_refused() -> None:
         from_cursor(cursor, ["list", ["b"]])
 
 
-@pytest.mark.parametrize("damage", [lambda c: c[:-3], lambda c: "x" + c[1:], lambda c: "", lambda c: "ü", lambda c: c[:8] + "!" + c[9:]])
+@pytest.mark.parametrize(
+    "damage", [lambda c: c[:-3], lambda c: "x" + c[1:], lambda c: "", lambda c: "ü", lambda c: c[:8] + "!" + c[9:]]
+)
 def test_a_damaged_cursor_is_refused(damage) -> None:  # type: ignore[no-untyped-def]
     cursor = to_cursor(["list", ["a"]], ["k"])
 

@@ -13,7 +13,9 @@ def test_a_foreign_error_is_told_with_its_message() -> None:
 
 
 def test_a_foreign_error_that_quotes_the_document_is_told_by_its_class_alone() -> None:
-    failure = Failure.of(ValueError("cannot embed 'patient 4711 has a secret illness'"), ["patient 4711 has a secret illness"])
+    failure = Failure.of(
+        ValueError("cannot embed 'patient 4711 has a secret illness'"), ["patient 4711 has a secret illness"]
+    )
 
     assert "ValueError" == failure.reason
     assert "patient" not in failure.message

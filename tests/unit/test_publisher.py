@@ -69,7 +69,9 @@ def until(condition: Callable[[], object]) -> None:
         threading.Event().wait(0.002)
 
 
-def test_a_full_batch_is_sent_at_once_and_a_part_only_when_it_is_flushed(publisher: Publisher, dispatcher: Recording) -> None:
+def test_a_full_batch_is_sent_at_once_and_a_part_only_when_it_is_flushed(
+    publisher: Publisher, dispatcher: Recording
+) -> None:
     # When four refs are collected
     ids = publisher.collect([a_ref(number) for number in range(4)])
 
@@ -105,7 +107,9 @@ def test_collecting_never_waits_and_what_does_not_fit_has_no_task(publisher: Pub
     assert [True] * 5 + [False] * 5 == [task_id is not None for task_id in ids]
 
 
-def test_a_broker_that_is_down_empties_the_queue_and_is_used_again_when_it_is_back(publisher: Publisher, dispatcher: Recording) -> None:
+def test_a_broker_that_is_down_empties_the_queue_and_is_used_again_when_it_is_back(
+    publisher: Publisher, dispatcher: Recording
+) -> None:
     dispatcher.down = True
     publisher.collect([a_ref(number) for number in range(5)])
     assert publisher.flush(DEADLINE)
@@ -139,7 +143,9 @@ def test_close_does_not_wait_for_a_broker_that_hangs(publisher: Publisher, dispa
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_publishes_on_its_own_and_not_what_the_parent_collected(publisher: Publisher, dispatcher: Recording) -> None:
+def test_a_forked_child_publishes_on_its_own_and_not_what_the_parent_collected(
+    publisher: Publisher, dispatcher: Recording
+) -> None:
     # Given a ref that the parent has collected but not sent
     publisher.collect([a_ref(1)])
     reader, writer = os.pipe()

@@ -27,7 +27,9 @@ def test_a_namespace_is_labels_with_slashes_or_a_json_list(text, labels):
     assert parse_namespace(text) == labels
 
 
-@pytest.mark.parametrize("text", ["docs//alice", "/docs", "docs/", "//", "docs\\", "[1]", '["a"', "[[]]", "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["docs//alice", "/docs", "docs/", "//", "docs\\", "[1]", '["a"', "[[]]", "[" * 100_000]
+)
 def test_a_namespace_that_is_unclear_is_refused(text):
     with pytest.raises(ValueError, match=r"label|backslash|JSON"):
         parse_namespace(text)

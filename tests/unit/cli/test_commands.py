@@ -134,7 +134,16 @@ def test_a_database_that_is_away_is_exit_code_4_and_named(run: Run) -> None:
 
 
 def test_what_the_driver_logs_does_not_stand_beside_the_one_line() -> None:
-    command = [sys.executable, "-m", "scylla_store.cli", "get", "docs", "k", "-o", "database.contact_points=127.0.0.1:1"]
+    command = [
+        sys.executable,
+        "-m",
+        "scylla_store.cli",
+        "get",
+        "docs",
+        "k",
+        "-o",
+        "database.contact_points=127.0.0.1:1",
+    ]
 
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -206,7 +215,18 @@ def test_import_reads_a_folder(run: Run, tmp_path: Path) -> None:
 
 
 def test_settings_shows_values_origins_and_no_secrets(run: Run) -> None:
-    shown = answer(run("settings", "-o", "database.username=ann", "-o", "database.password=geheim", "-o", "sync.margin=12", "--json"))
+    shown = answer(
+        run(
+            "settings",
+            "-o",
+            "database.username=ann",
+            "-o",
+            "database.password=geheim",
+            "-o",
+            "sync.margin=12",
+            "--json",
+        )
+    )
 
     assert "geheim" not in json.dumps(shown)
     rows = {row["name"]: row for row in shown["settings"]}

@@ -1,0 +1,52 @@
+"""`python -m tests.mutants`: makes each mistake of the catalogue in a copy of the source, and shows what catches it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.mutants import report
+from tests.mutants.catalogue import MUTANTS
+from tests.mutants.mutant import Mutant
+from tests.mutants.runner import Verdict, examine, examine_unchanged
+
+_AT_ONCE = 2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns 1 when a mutant is not caught, or the unchanged tree fails."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="mutants whose name holds this")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for how long schedules are tried, each time")
+    parser.add_argument("--markdown", type=Path, help="write the table to this file")
+    given = parser.parse_args(arguments)
+    chosen = [one for one in MUTANTS if not given.only or any(part in one.name for part in given.only)]
+    suites = list(dict.fromkeys(suite for one in chosen for suite in one.tests if " -k " not in suite))
+    unchanged = examine_unchanged(suites, given.seconds)
+    print(f"unchanged: {unchanged[0].detail} | {unchanged[1].detail}", flush=True)
+    if unchanged[0].by or unchanged[1].by:
+        print(f"The tree fails as it is: {unchanged[0].by or unchanged[1].by}")
+        return 1
+    verdicts = _examined(chosen, given.seconds)
+    if given.markdown:
+        command = " ".join(["python -m tests.mutants", f"--seconds {given.seconds:g}"])
+        given.markdown.write_text(report.markdown(command, unchanged, verdicts))
+    missed = [verdict.mutant.name for verdict in verdicts if not verdict.is_caught]
+    print(f"{len(verdicts)} mutants, {len(missed)} not caught: {', '.join(missed) or 'none'}")
+    return int(bool(missed))
+
+
+def _examined(mutants: Sequence[Mutant], seconds: float) -> list[Verdict]:
+    verdicts = []
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for verdict in pool.map(lambda one: examine(one, seconds), mutants):
+            print(report.line(verdict), flush=True)
+            verdicts.append(verdict)
+    return verdicts
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

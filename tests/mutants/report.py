@@ -1,0 +1,89 @@
+"""The table of what caught which mutant."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+
+from tests.mutants.runner import ROOT, Finding, Verdict
+
+
+def version() -> str:
+    """The commit that was tried, with a `+` when the tree differs from it."""
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    return commit + ("+" if _git("status", "--porcelain", "--", "scylla_store", "tests") else "")
+
+
+def line(verdict: Verdict) -> str:
+    """One mutant for a terminal."""
+    seen = _of_schedules(verdict.schedules)
+    return (
+        f"{verdict.mutant.name}: {'caught' if verdict.is_caught else 'NOT CAUGHT'} | {seen} | {_of_test(verdict.test)}"
+    )
+
+
+def markdown(command: str, unchanged: tuple[Finding, Finding], verdicts: Sequence[Verdict]) -> str:
+    """The page docs/proof/mutants.md."""
+    caught = sum(verdict.is_caught for verdict in verdicts)
+    by_schedules = sum(bool(verdict.schedules.by) for verdict in verdicts)
+    alone = [verdict for verdict in verdicts if verdict.mutant.unseen and not verdict.schedules.by]
+    missed = [verdict for verdict in verdicts if not verdict.mutant.unseen and not verdict.schedules.by]
+    return "\n".join(
+        [
+            "# Mutants",
+            "",
+            f"`{command}` at commit {version()}. Each line is one mistake that somebody could make in the protocol, made in a",
+            "copy of the source. Schedules (`tests/simulation`, from seed 0 on) and the named tests run over the copy.",
+            "",
+            f"- {len(verdicts)} mutants, {caught} caught, {len(verdicts) - caught} not; {by_schedules} by a schedule.",
+            f"- The unchanged tree: {unchanged[0].detail}; tests: {unchanged[1].detail}.",
+            "- Seeds with an `e` have all faults and a repair at the end. `python -m tests.simulation replay SEED` in a tree",
+            "  with the mistake shows the schedule.",
+            "",
+            "| mutant | why somebody would | in | schedule: seed, after | test, after |",
+            "| --- | --- | --- | --- | --- |",
+            *map(_row, verdicts),
+            "",
+            "## Not for schedules",
+            "These are guards that no schedule can need, for the reason given; a test holds each of them.",
+            "",
+            *(f"- **{verdict.mutant.name}**: {verdict.mutant.unseen}." for verdict in alone),
+            *_missed(missed),
+            "",
+        ]
+    )
+
+
+def _missed(verdicts: Sequence[Verdict]) -> list[str]:
+    if not verdicts:
+        return []
+    return [
+        "",
+        "## Found by no schedule in the time",
+        "A schedule could show these, or the check is missing; a test holds each of them.",
+        "",
+        *(f"- {verdict.mutant.name}" for verdict in verdicts),
+    ]
+
+
+def _row(verdict: Verdict) -> str:
+    mutant = verdict.mutant
+    files = ", ".join(file.removeprefix("scylla_store/") for file in mutant.files)
+    cells = (mutant.name, mutant.why, files, _of_schedules(verdict.schedules), _of_test(verdict.test))
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+def _of_schedules(found: Finding) -> str:
+    return f"{found.by}, {found.seconds:.0f} s" if found.by else f"none in {found.seconds:.0f} s"
+
+
+def _of_test(found: Finding | None) -> str:
+    if found is None or found.by is None:
+        return "none"
+    path, _, test = found.by.partition("::")
+    return f"{path.removeprefix('tests/')} {test.removeprefix('test_')}, {found.seconds:.0f} s"
+
+
+def _git(*arguments: str) -> str:
+    found = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True)
+    return found.stdout.strip()
