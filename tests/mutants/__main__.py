@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     """Returns 1 when a mutant is not caught, or the unchanged tree fails."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="mutants whose name holds this")
-    parser.add_argument("--seconds", type=float, default=60.0, help="for how long schedules are tried, each time")
+    parser.add_argument("--seconds", type=float, default=40.0, help="of processor time for schedules, each time")
     parser.add_argument("--markdown", type=Path, help="write the table to this file")
     given = parser.parse_args(arguments)
     chosen = [one for one in MUTANTS if not given.only or any(part in one.name for part in given.only)]

@@ -23,10 +23,8 @@ SYNCING: tuple[Mutant, ...] = (
         "no verify",
         "It saves a read per batch, and mostly nothing has changed.",
         "sync.py",
-        """            steady, again = self._verify(todo, run)
-""",
-        """            steady, again = list(todo), []
-""",
+        "        again = [job for job in jobs if job.view.differs(views[job.item])]\n",
+        "        again: list[Job] = []\n",
         _SYNC,
     ),
     mutant(
@@ -174,7 +172,7 @@ SYNCING: tuple[Mutant, ...] = (
                 "scylla_store/sync.py",
                 "            done += [job for job in sent if job in steady]\n",
                 "            done += [job for job in sent if job in steady]\n"
-                "            self._delete(done, lambda job: job.plan.surplus)\n",
+                "            self._index.delete([point for job in done for point in job.plan.surplus])\n",
             ),
         ),
         (_SYNC,),
