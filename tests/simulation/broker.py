@@ -35,6 +35,8 @@ class Broker:
             raise BrokerUnavailable
         if self.faults.calm or not self.scheduler.chance(0.1):
             self.messages.append(Message(list(refs), self.scheduler.now + self.lifetime))
+        else:
+            self.scheduler.happened("task lost")
 
     def receive(self) -> Message | None:
         """Takes one message, any; now and then two in one, or one that stays and comes again."""
@@ -43,6 +45,7 @@ class Broker:
         if not self.messages:
             return None
         if not self.faults.calm and self.scheduler.chance(0.15):
+            self.scheduler.happened("task delivered twice")
             found = self.scheduler.random.choice(self.messages)
             return Message(found.refs, found.expires_at, self.scheduler.chance(0.5))
         message = self._pop()
@@ -54,6 +57,7 @@ class Broker:
 
     def give_back(self, message: Message) -> None:
         """Its worker died."""
+        self.scheduler.happened("task of a dead worker delivered again")
         self.messages.append(Message(message.refs, message.expires_at, redelivered=True))
 
     def backlog(self) -> int:

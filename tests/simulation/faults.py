@@ -18,10 +18,13 @@ from scylla_store.identity import ItemId
 from scylla_store.index.base import Vector
 from scylla_store.intents import Intent, IntentKey
 from scylla_store.rows import Head
-from tests.simulation.scheduler import Scheduler
+from tests.simulation.scheduler import Crash, Scheduler
 
 POISON = "poison"
 """Texts with this word can never be embedded."""
+
+DEADLY = "deadly"
+"""Texts with this word end the process that embeds them."""
 
 _WRITES = {"write", "update", "remove", "refresh", "register", "bury", "exhume", "upsert", "delete", "commit"}
 
@@ -62,6 +65,7 @@ class Faults:
         kinds = ("before", "lost", "late") if is_write and is_index and self.late else ("before", "lost")
         kind = self.scheduler.random.choice(kinds)
         self.scheduler.note(f"  {what} fails: {kind}")
+        self.scheduler.happened(f"request fails: {kind}")
         if kind == "late":
             self.late_requests.append((what, action))
         if kind == "lost":
@@ -91,6 +95,7 @@ class Faults:
         """One of the requests whose sender gave up takes effect."""
         what, action = self.late_requests.pop(self.scheduler.random.randrange(len(self.late_requests)))
         self.scheduler.note(f"  {what} takes effect late")
+        self.scheduler.happened("request takes effect late")
         action()
 
 
@@ -181,6 +186,8 @@ class _Writing:
         if self._faults.scheduler.chance(0.5):
             halves.reverse()
 
+        self._faults.scheduler.happened("batch seen by halves")
+
         def begin() -> None:
             self._faults.halves.append(halves[1])
             halves[0]()
@@ -204,7 +211,11 @@ class FaultyEmbedder:
     def embed(self, texts: list[str]) -> Sequence[Vector]:
         self._faults.scheduler.step("embedder.embed")
         if not self._faults.calm and self._faults.scheduler.chance(self._faults.rate):
+            self._faults.scheduler.happened("embedder fails")
             raise EmbedderUnavailable("simulated")
+        if any(DEADLY in text for text in texts):
+            self._faults.scheduler.happened("killed by a document")
+            raise Crash
         if any(POISON in text for text in texts):
             raise ValueError("cannot be embedded")
         return self._embedder.embed(texts)

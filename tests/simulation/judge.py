@@ -18,7 +18,7 @@ from scylla_store.items import SyncStatus
 from scylla_store.points import Draft, Recipe, drafts, fingerprint
 from scylla_store.receipts import Receipt
 from scylla_store.rows import Row, decode, unstamp
-from tests.simulation.faults import POISON
+from tests.simulation.faults import DEADLY, POISON
 
 _ENDS = {SyncStatus.SYNCED, SyncStatus.SUPERSEDED, SyncStatus.NOT_INDEXED}
 
@@ -112,11 +112,11 @@ class Judge:
             assert letter.write_id == row.head.write_id, f"{item.key} has the letter of another write"
             assert row.is_live(now), f"{item.key} has a letter and nothing to embed"
             assert self._is_dead(row), f"{item.key} has a letter without a mark"
-            assert innocents or POISON in str(row.value()), f"{item.key} has a letter for what is no fault of it"
+            assert innocents or _is_bad(row), f"{item.key} has a letter for what is no fault of it"
         elif row is not None:
             assert not self._is_dead(row), f"{item.key} has a mark without a letter"
             if row.is_live(now):
-                assert POISON not in str(row.value()), f"{item.key} cannot be embedded and has no letter"
+                assert not _is_bad(row), f"{item.key} cannot be embedded and has no letter"
 
     def _is_dead(self, row: Row) -> bool:
         return row.letter is not None and unstamp(row.letter, row.id)[0] == row.head.write_id
@@ -174,6 +174,12 @@ class Watch:
             lost = before - self._judge.right_points(item, self._clock())
             if lost:
                 self.harm.append(f"{len(lost)} right points of {item.key} were harmed")
+
+
+def _is_bad(row: Row) -> bool:
+    """Whether its text cannot be embedded."""
+    text = str(row.value())
+    return POISON in text or DEADLY in text
 
 
 def _short(points: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:

@@ -6,6 +6,7 @@ An actor that is told to crash gets `Crash` at its next I/O and never comes back
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tests.simulation.choices import Choices
@@ -71,6 +72,7 @@ class Scheduler:
         after_step: called when it has gone on until its next I/O.
         switches: how often another actor went on than before.
         steps: how many I/Os there were.
+        events: what went wrong, and how often.
         trace: what happened, one line each, while `is_traced`.
     """
 
@@ -82,6 +84,7 @@ class Scheduler:
         self.ticks: Sequence[int] = (0, 1)
         self.sleepiness = 0.0
         self.steps = 0
+        self.events: Counter[str] = Counter()
         self.switches = 0
         self.is_traced = is_traced
         self.trace: list[str] = []
@@ -109,6 +112,10 @@ class Scheduler:
         if self.is_traced:
             who = "calm" if self.current is None else self.current.name
             self.trace.append(f"{(self.now - START) / SECOND:11.6f} {who:8} {what}")
+
+    def happened(self, what: str) -> None:
+        """Counts what went wrong."""
+        self.events[what] += 1
 
     def chance(self, probability: float) -> bool:
         return self.random.chance(probability)

@@ -28,9 +28,9 @@ from scylla_store.wiring import Parts
 from scylla_store.writes import Change
 from tests.simulation.broker import Broker, Message, Publisher
 from tests.simulation.choices import Choices, Script
-from tests.simulation.faults import POISON, Faults, Faulty, FaultyDatabase, FaultyEmbedder
+from tests.simulation.faults import DEADLY, POISON, Faults, Faulty, FaultyDatabase, FaultyEmbedder
 from tests.simulation.judge import Acknowledged, Judge, Watch
-from tests.simulation.scheduler import SECOND, Actor, Scheduler
+from tests.simulation.scheduler import SECOND, Actor, Crash, Scheduler
 from tests.simulation.shape import SKEW, Shape
 
 SETTINGS = Settings(
@@ -175,7 +175,8 @@ class World:
         kind = choose.choice(self.shape.kinds)
         if kind == "delete":
             return parts.writer.check_delete(*item), kind, None
-        text = POISON if self.shape.is_poisonous and choose.chance(0.3) else choose.choice(TEXTS)
+        texts = (POISON, DEADLY) if self.shape.is_poisonous and choose.chance(0.3) else TEXTS
+        text = choose.choice(texts)
         ttl = choose.choice((0.5, 0.5, LONGEST_TTL)) if kind == "ttl" else None
         self.longest_ttl = max(self.longest_ttl, ttl or 0.0)
         value = {"text": text}
@@ -241,7 +242,11 @@ class World:
                     return
                 continue
             self.held[name] = message
-            self._handle(parts, message)
+            try:
+                self._handle(parts, message)
+            except Crash:
+                self._drop(name)
+                raise
             del self.held[name]
             rounds -= 1
             if not rounds:
@@ -300,7 +305,12 @@ class World:
     def _kill(self, actor: Actor) -> None:
         actor.doomed = True
         self.scheduler.note("  is killed")
-        message = self.held.pop(actor.name, None)
+        self.scheduler.happened(f"{actor.name.rstrip('0123456789')} killed")
+        self._drop(actor.name)
+
+    def _drop(self, name: str) -> None:
+        """What a dead worker had in its hands comes again, or not."""
+        message = self.held.pop(name, None)
         if message is not None and self.scheduler.chance(0.5):
             self.broker.give_back(message)
 
@@ -352,7 +362,7 @@ class World:
         expired = self.scheduler.now
         if self.longest_ttl:
             expired += past_for_all(int(self.longest_ttl * SECOND), 2 * SKEW) + 2 * SECOND
-        for _ in range(200):
+        for _ in range(600 if self.shape.is_poisonous else 200):
             if self.scheduler.now > expired and not self.broker.messages and not self._is_anything_due():
                 return
             self._pass_time(3 * SECOND)
@@ -369,7 +379,12 @@ class World:
         self.scheduler.now += microseconds
         self._calm_drain.drain.run()
         while (message := self.broker.receive()) is not None:
-            self._handle(self._calm_worker, message)
+            self.held["calm worker"] = message
+            try:
+                self._handle(self._calm_worker, message)
+            except Crash:
+                self._drop("calm worker")
+            self.held.pop("calm worker", None)
 
     def _much_later(self) -> None:
         """The slow pass has found what a paused writer filed too late; of what was deleted or has expired nothing is left."""
