@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 
-from tests.mutants.runner import ROOT, Finding, Verdict
-
-
-def version() -> str:
-    """The commit that was tried, with a `+` when the tree differs from it."""
-    commit = _git("rev-parse", "--short=12", "HEAD")
-    return commit + ("+" if _git("status", "--porcelain", "--", "scylla_store", "tests") else "")
+from tests.mutants.runner import Finding, Verdict
+from tests.simulation.report import version
 
 
 def line(verdict: Verdict) -> str:
@@ -82,8 +76,3 @@ def _of_test(found: Finding | None) -> str:
         return "none"
     path, _, test = found.by.partition("::")
     return f"{path.removeprefix('tests/')} {test.removeprefix('test_')}, {found.seconds:.0f} s"
-
-
-def _git(*arguments: str) -> str:
-    found = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True)
-    return found.stdout.strip()

@@ -11,36 +11,15 @@ import argparse
 import logging
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.simulation.choices import Script, name_of, seed_of
+from tests.simulation.report import Tally, markdown
 from tests.simulation.shrink import Run, explain, replay, run
 from tests.simulation.states import States
 from tests.simulation.world import World
 
 _SHOWN = 3
-
-
-@dataclass
-class Tally:
-    """What many schedules came to. `states` is None where they are not counted: that takes a quarter of the time."""
-
-    started: float = field(default_factory=time.process_time)
-    schedules: int = 0
-    steps: int = 0
-    switches: int = 0
-    states: States | None = None
-    failed: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        seconds = time.process_time() - self.started
-        states = "" if self.states is None else f"{len(self.states)} states, "
-        return (
-            f"{self.schedules} schedules, {len(self.failed)} failed, {self.steps} steps, {self.switches} switches, "
-            f"{states}{seconds:.0f} s of processor: {self.schedules / seconds:.0f} schedules/s, "
-            f"{self.steps / seconds:.0f} steps/s"
-        )
 
 
 def is_everything(seed: int) -> bool:
@@ -50,11 +29,13 @@ def is_everything(seed: int) -> bool:
 
 def search(schedules: int, first: int, *, stop: bool, seconds: float, states: States | None) -> Tally:
     """Runs schedules until all are done, so much processor time is spent or, with `stop`, one fails."""
-    tally = Tally(states=states)
-    said = time.monotonic()
+    tally = Tally()
+    started, said = time.process_time(), time.monotonic()
     for seed in range(first, first + schedules):
-        _run_one(seed, tally)
-        if (stop and tally.failed) or time.process_time() - tally.started > seconds:
+        _run_one(seed, tally, states)
+        tally.seconds = time.process_time() - started
+        tally.states = None if states is None else len(states)
+        if (stop and tally.failed) or tally.seconds > seconds:
             break
         if time.monotonic() - said > 10:
             said = time.monotonic()
@@ -62,19 +43,24 @@ def search(schedules: int, first: int, *, stop: bool, seconds: float, states: St
     return tally
 
 
-def _run_one(seed: int, tally: Tally) -> None:
+def _run_one(seed: int, tally: Tally, states: States | None) -> None:
     everything = is_everything(seed)
     world = World(seed, everything=everything)
-    if tally.states is not None:
-        tally.states.watch(world)
+    if states is not None:
+        states.watch(world)
+    figures = tally.kinds[everything]
     try:
         world.run()
     except Exception as exc:  # noqa: BLE001 - it is counted and shown
+        figures.failed += 1
         tally.failed.append(name_of(seed, everything))
         print(f"seed {tally.failed[-1]}: {type(exc).__name__} {str(exc)[:200]}", flush=True)
-    tally.schedules += 1
-    tally.steps += world.scheduler.steps
-    tally.switches += world.scheduler.switches
+    figures.schedules += 1
+    figures.steps += world.scheduler.steps
+    figures.switches += world.scheduler.switches
+    figures.writes += len(world.acknowledged)
+    tally.events.update(world.scheduler.events)
+    tally.events["versions drawn by two writers"] += sum(len(ids) > 1 for ids in world.faults.written.values())
 
 
 def replayed(token: str) -> Run:
@@ -103,10 +89,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--shrink", type=float, default=60.0, help="seconds for each of the first failures that are shown"
     )
+    parser.add_argument("--markdown", type=Path, help="write the figures to this file")
     given = parser.parse_args(arguments)
     states = None if given.fast else States()
     tally = search(given.schedules, given.first, stop=given.stop is not None, seconds=given.seconds, states=states)
     print(tally)
+    if given.markdown:
+        given.markdown.write_text(markdown(f"python -m tests.simulation {given.schedules} {given.first}", tally))
     for name in tally.failed[:_SHOWN] if given.shrink else ():
         seed, everything = seed_of(name)
         print(explain(seed, everything=everything, seconds=given.shrink))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from scylla_store.jobs import View
@@ -72,3 +74,17 @@ def test_what_a_schedule_chose_replays_it_without_its_seed_deciding() -> None:
         # Then the same happens, and the choices are the same
         assert drawn.trace == again.trace
         assert drawn.script == again.script
+
+
+def test_the_figures_of_many_schedules_are_written_as_a_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "interleavings.md"
+
+    code = main(["8", "0", "--markdown", str(page)])
+
+    written = page.read_text()
+    assert code == 0
+    assert "8 schedules, 0 failed" in capsys.readouterr().out
+    assert "| after a reconciliation: all faults | 2 | 0 |" in written
+    assert " states, " in written

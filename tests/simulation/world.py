@@ -140,6 +140,7 @@ class World:
         self.scheduler.spawn(name, lambda: body(parts, name))
 
     def _set_clock(self, name: str) -> None:
+        self.scheduler.happened("clock set")
         self.offsets[name] = self.scheduler.random.choice(self.shape.clocks)
 
     # -- actors
@@ -296,6 +297,7 @@ class World:
             self.faults.happen_late()
         if chance(self.shape.jump_rate):
             self.faults.flush()
+            self.scheduler.happened("time jumps")
             self.scheduler.now += choose.choice((1, 3, 12, 40, 70)) * SECOND
         if chance(0.01):
             self._set_clock(actor.name)

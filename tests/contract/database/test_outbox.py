@@ -83,7 +83,9 @@ def test_no_more_than_the_limit_is_offered_and_the_rest_is_said(subject: Subject
     assert (subject.swept, second.pushed, second.more) == (keys[30:], 20, False)
 
 
-def test_those_that_came_due_lately_can_be_asked_for_and_the_older_ones_stay_due(subject: Subject, outbox: Outbox) -> None:
+def test_those_that_came_due_lately_can_be_asked_for_and_the_older_ones_stay_due(
+    subject: Subject, outbox: Outbox
+) -> None:
     old = file(subject, 0, 1)
     subject.pass_time(300)
     recent = sorted(file(subject, 0, 3, 7))
