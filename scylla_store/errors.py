@@ -133,6 +133,8 @@ class DocumentFailed(PermanentError):
 class TombstoneLimit(PermanentError):
     """The database met too many deleted rows in one partition; wait for gc_grace_seconds and compaction, or raise tombstone_failure_threshold."""
 
+    namespace: tuple[str, ...] = ()
+
 
 class DatabaseRefused(PermanentError):
     """The database refused the statement."""

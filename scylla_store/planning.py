@@ -44,8 +44,8 @@ def needs_another_look(seen: Sequence[SeenPoint], row: Row | None, fingerprint: 
 
 def is_indexed(seen: Sequence[SeenPoint], target: Sequence[Draft]) -> bool:
     """Whether the points are exactly the target."""
-    wanted = {draft.id: draft.payload["fingerprint"] for draft in target}
-    return len(seen) == len(wanted) and all(wanted.get(point.id) == point.fingerprint for point in seen)
+    wanted = {draft.id: draft for draft in target}
+    return len(seen) == len(wanted) and all(point.id in wanted and _is_right(point, wanted[point.id]) for point in seen)
 
 
 def plan(seen: Sequence[SeenPoint], target: Sequence[Draft], *, version: int, live: bool) -> Plan:
@@ -75,7 +75,8 @@ def _would_keep_its_vector(point: SeenPoint, anchor: Draft | None) -> bool:
 
 
 def _is_right(point: SeenPoint | None, draft: Draft) -> bool:
-    return point is not None and point.fingerprint == draft.payload["fingerprint"]
+    """Whether the point is the draft's, to the last field: what became of a payload by other hands is repaired too."""
+    return point is not None and point.payload == draft.payload
 
 
 def _is_write_of(intent: Intent, row: Row | None) -> bool:

@@ -14,7 +14,7 @@ from scylla_store.rows import Row
 from scylla_store.settings.options import ChunkingSettings
 from scylla_store.texts import texts_of
 
-PAYLOAD_FORMAT = 1
+PAYLOAD_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def drafts(row: Row, recipe: Recipe, *, anchor_only: bool = False) -> list[Draft
         DamagedRow: the body cannot be decoded.
     """
     digest = item_digest(row.id)
-    common = _common(row, recipe, digest, fingerprint(row, recipe, anchor_only=anchor_only))
+    common = common_payload(row, recipe, digest, fingerprint(row, recipe, anchor_only=anchor_only))
     pieces = [] if anchor_only else _pieces(row, recipe)
     if not pieces:
         payload = {**common, "text_hash": "", "path": None, "start": 0, "end": 0, "ordinal": 0, "count": 1}
@@ -79,6 +79,28 @@ def drafts(row: Row, recipe: Recipe, *, anchor_only: bool = False) -> list[Draft
     ]
 
 
+def common_payload(row: Row, recipe: Recipe, digest: str, mark: str) -> dict[str, Any]:
+    """Payload that all points of an item share; `mark` is its fingerprint. No user values: a hit is read from the database."""
+    namespace = row.id.namespace
+    return {
+        "format": PAYLOAD_FORMAT,
+        "item": digest,
+        "version": row.version,
+        "fingerprint": mark,
+        "write": row.head.write_id.hex(),
+        "model": recipe.model,
+        "chunker": chunker_name(recipe.chunking),
+        "created_at": row.head.created_at,
+        "updated_at": row.version,
+        "expires_at": NEVER if row.expires_at is None else row.expires_at,
+        "slice": item_slice(digest),
+        "namespace": list(namespace),
+        "key": row.id.key,
+        "tenant": namespace_digest(namespace[:1]),
+        "prefixes": prefix_digests(namespace),
+    }
+
+
 def text_hash(text: str) -> str:
     """Hash of a chunk's text: 32 hexadecimal digits."""
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -92,24 +114,3 @@ def _pieces(row: Row, recipe: Recipe) -> list[tuple[str, int, int, str]]:
         for text in texts_of(row.value(), row.head.index, recipe.fields)
         for start, end in chunk(text.text, unit=cut.unit, size=cut.size, overlap=cut.overlap)
     ]
-
-
-def _common(row: Row, recipe: Recipe, digest: str, mark: str) -> dict[str, Any]:
-    """Payload that all points of an item share. No user values: a hit is read from the database."""
-    namespace = row.id.namespace
-    return {
-        "format": PAYLOAD_FORMAT,
-        "item": digest,
-        "version": row.version,
-        "fingerprint": mark,
-        "write": row.head.write_id.hex(),
-        "model": recipe.model,
-        "created_at": row.head.created_at,
-        "updated_at": row.version,
-        "expires_at": NEVER if row.expires_at is None else row.expires_at,
-        "slice": item_slice(digest),
-        "namespace": list(namespace),
-        "key": row.id.key,
-        "tenant": namespace_digest(namespace[:1]),
-        "prefixes": prefix_digests(namespace),
-    }

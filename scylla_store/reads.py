@@ -40,9 +40,7 @@ class Reader:
         self._margin = int(settings.sync.margin * SECOND)
         self._skew = int(settings.clock.max_clock_skew * SECOND)
 
-    def rows(
-        self, ids: Sequence[ItemId], *, damaged: Callable[[DamagedRow], None] | None = None
-    ) -> dict[ItemId, Row]:
+    def rows(self, ids: Sequence[ItemId], *, damaged: Callable[[DamagedRow], None] | None = None) -> dict[ItemId, Row]:
         """Rows that a reader sees now. One that cannot be decoded is told to `damaged` and left out; None: it is raised."""
         now = self._clock.now()
         rows: dict[ItemId, Row] = {}

@@ -27,6 +27,7 @@ from scylla_store.monitoring import Metrics
 from scylla_store.points import Recipe
 from scylla_store.publisher import Publisher
 from scylla_store.reads import Reader
+from scylla_store.reconcile import Rebuild, Reconciler
 from scylla_store.registry import Registry
 from scylla_store.search import Searcher
 from scylla_store.settings.options import Settings
@@ -36,6 +37,9 @@ from scylla_store.worker import Worker
 from scylla_store.writes import Writer
 
 log = logging.getLogger(__name__)
+
+_PIECE = 0.2
+"""Seconds of a reconciliation between two tasks, where one thread does all."""
 
 _MAKING = 0.1
 """Seconds that `close` waits for a part that is just being made."""
@@ -198,6 +202,16 @@ class Parts:
         )
 
     @made_once
+    def reconciler(self) -> Reconciler:
+        return Reconciler(
+            self.database, self.index, self.recipe, self.registry, self.settings, self.clock, self.guard.check
+        )
+
+    @made_once
+    def rebuild(self) -> Rebuild:
+        return Rebuild(self.database, self.clock.now)
+
+    @made_once
     def writer(self) -> Writer:
         return Writer(self.database, self.publisher, self.registry, self.guard, self.clock, self.settings, self.encoder)
 
@@ -224,8 +238,13 @@ class Parts:
         with self.lock_of("open_index"):
             self.index.connect()
             if self.is_embedded:
-                self.index.setup(self.specification)
+                self.set_up_index()
             self._index_opened_in = os.getpid()
+
+    def set_up_index(self) -> None:
+        """Makes what is missing of the index. One that is new beside documents is rebuilt, and searches say so meanwhile."""
+        if self.index.setup(self.specification) and self.rebuild.begin_if_documents():
+            log.warning("The index was made anew, and there are documents: a reconciliation will rebuild it.")
 
     def start(self) -> None:
         """Embedded mode says so, and starts to index what an earlier process left."""
@@ -278,6 +297,9 @@ class _Engine:
 
     def catch_up(self, scope: Scope) -> None:
         self._parts.drain.run(scope if self._parts.is_embedded else Scope.DUE)
+
+    def reconcile(self) -> None:
+        self._parts.reconciler.go_on(_PIECE)
 
     def data_version(self) -> int:
         version: Callable[[], int] | None = getattr(self._parts.database, "data_version", None)

@@ -73,7 +73,6 @@ class Stop:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-
     def read(self, batches: Iterator[list[Record]]) -> list[Record] | None:
         """The next batch; None at the end and after a signal, which does not wait for a source that is silent."""
         self._reads = True

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Union
 
 from scylla_store.errors import StoreError
 from scylla_store.identity import ItemId, Namespace
@@ -62,6 +62,18 @@ class OutboxSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Items that have an intent which waits (an expiry only once it is due), and the earliest time of filing (microseconds).
+
+    `exact`: whether these are all; when not, they are those that are due first.
+    """
+
+    items: frozenset[ItemId]
+    oldest_filed_at: int | None
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Sweep:
     """What one drain saw: rows read, rows that were due and pushed, and whether more was due than it was allowed to take."""
 
@@ -69,6 +81,9 @@ class Sweep:
     pushed: int
     more: bool
 
+
+Position = tuple[Namespace, Union[str, None]]
+"""Where a scan goes on: behind this key, or behind this namespace (None)."""
 
 Push = Callable[[Sequence[Entry]], Sequence[Bookkeeping]]
 """Called with entries that are due, oldest first; returns the new bookkeeping of those that it took."""
@@ -120,6 +135,9 @@ class Outbox(Protocol):
     def summary(self, limit: int) -> OutboxSummary:
         """Counts what is pending, reading at most `limit` rows."""
 
+    def waiting(self, limit: int) -> Waiting:
+        """Which items wait, reading about `limit` rows."""
+
 
 class Database(Protocol):
     """The truth: items, outbox, dead letters, namespaces, leases and small state."""
@@ -157,6 +175,13 @@ class Database(Protocol):
 
     def keys(self, namespace: Namespace, *, after: str | None, limit: int) -> list[Cells]:
         """Rows of one namespace that have a head, by key (UTF-8 bytes), after `after`, with bodies. TombstoneLimit when the database gives up."""
+
+    def scan(self, *, after: Position | None, limit: int) -> list[Cells]:
+        """Rows of all namespaces that have a head, with bodies, in an order of the database's own, after `after`.
+
+        None: from the start. An empty list: the end. The row at `after` need not exist any more. TombstoneLimit, with the
+        `namespace` that the database gives up at; a position without key goes on behind a namespace.
+        """
 
     def register(self, namespaces: Iterable[Namespace], *, now: int) -> None:
         """Lists the namespaces, or lists them again at `now`."""

@@ -13,9 +13,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scylla_store.clock import SECOND, Clock, system_clock
-from scylla_store.database.base import OutboxSummary, Push, Sweep
+from scylla_store.database.base import OutboxSummary, Push, Sweep, Waiting
 from scylla_store.database.slot_tables import SlotTables, Straggler
 from scylla_store.database.walk import Walk, entries_of_slot
+from scylla_store.identity import ItemId
 from scylla_store.intents import SLOT, Bookkeeping, Entry, Intent, IntentKey, Kind
 
 BEHIND = 60 * SECOND
@@ -100,9 +101,7 @@ class SlottedOutbox:
     def summary(self, limit: int) -> OutboxSummary:
         """See `Outbox.summary`. Expiries that are not due yet are not pending."""
         now = self._clock()
-        watermark = self._watermark(now)
-        behind = (note.slot for note in self._tables.stragglers() if note.slot < watermark)
-        slots = itertools.chain(behind, range(watermark, (now + _AHEAD) // SLOT + 1))
+        slots = self._counted_slots(now)
         pending = retrying = seen = 0
         oldest: int | None = None
         for entry in self._entries(itertools.islice(slots, _MAX_SLOTS_COUNTED)):
@@ -115,6 +114,28 @@ class SlottedOutbox:
             retrying += entry.attempts > 0
             oldest = entry.intent.filed_at if oldest is None else min(oldest, entry.intent.filed_at)
         return OutboxSummary(pending, retrying, oldest, exact=next(slots, None) is None)
+
+    def waiting(self, limit: int) -> Waiting:
+        """See `Outbox.waiting`."""
+        now = self._clock()
+        items: set[ItemId] = set()
+        oldest: int | None = None
+        seen = 0
+        for entry in self._entries(self._counted_slots(now)):
+            if entry.intent.kind is Kind.EXPIRY and entry.intent.key.due > now:
+                continue
+            seen += 1
+            if seen > limit:
+                return Waiting(frozenset(items), oldest, exact=False)
+            items.add(entry.intent.item)
+            oldest = entry.intent.filed_at if oldest is None else min(oldest, entry.intent.filed_at)
+        return Waiting(frozenset(items), oldest, exact=True)
+
+    def _counted_slots(self, now: int) -> Iterator[int]:
+        """All slots that may hold rows which wait: stragglers, then those from the watermark on."""
+        watermark = self._watermark(now)
+        behind = (note.slot for note in self._tables.stragglers() if note.slot < watermark)
+        return itertools.chain(behind, range(watermark, (now + _AHEAD) // SLOT + 1))
 
     def _watermark(self, now: int) -> int:
         watermark = self._tables.watermark()

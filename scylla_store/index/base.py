@@ -67,8 +67,11 @@ class Index(Protocol):
     def close(self) -> None:
         """Ends within 2 s, may be called twice, leaves no thread, socket or lock."""
 
-    def setup(self, specification: IndexSpecification) -> None:
-        """Makes collection and payload indexes, idempotently; CollectionMismatch when it exists otherwise (size, distance, model), naming both."""
+    def setup(self, specification: IndexSpecification) -> bool:
+        """Makes collection and payload indexes, idempotently; returns whether the collection was missing.
+
+        CollectionMismatch when it exists otherwise (size, distance, model), naming both.
+        """
 
     def points_of(self, items: Sequence[str]) -> dict[str, list[SeenPoint]]:
         """All points of each item (by its digest), however many; items without points are left out."""
@@ -103,8 +106,8 @@ class Index(Protocol):
     def count(self, *, prefix: str | None, now: int) -> int:
         """How many items (points with ordinal 0) under the prefix are not expired at `now`."""
 
-    def slice(self, number: int, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
-        """Points of one slice by id, after `after`; and where to go on, or None at the end."""
+    def slice(self, number: int | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+        """Points of one slice by id, after `after`; and where to go on, or None at the end. None: points that are in no slice."""
 
     def ping(self) -> float:
         """Seconds that the cheapest request took."""

@@ -44,8 +44,10 @@ class Filters(ABC):
         """All points of these items."""
         return self.every(self.one_of("item", items))
 
-    def of_slice(self, number: int) -> Any:
-        """All points of a slice."""
+    def of_slice(self, number: int | None) -> Any:
+        """All points of a slice, or those that are in none."""
+        if number is None:
+            return self.every(but=[self.above("slice", -1)])
         return self.every(self.equals("slice", number))
 
     def live(self, prefix: str | None, now: int) -> Any:

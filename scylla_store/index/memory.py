@@ -34,13 +34,14 @@ class MemoryIndex:
     def close(self) -> None:
         self._closed = True
 
-    def setup(self, specification: IndexSpecification) -> None:
+    def setup(self, specification: IndexSpecification) -> bool:
         with self._lock:
             self.connect()
             found = self._specification
             if found not in (None, specification):
                 raise CollectionMismatch(f"The collection was made for {found}; {specification} is needed")
             self._specification = specification
+            return found is None
 
     def points_of(self, items: Sequence[str]) -> dict[str, list[SeenPoint]]:
         wanted = set(items)
@@ -108,12 +109,12 @@ class MemoryIndex:
         with self._lock:
             return sum(self._payloads[identifier].get("ordinal") == 0 for identifier in self._live(prefix, now))
 
-    def slice(self, number: int, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+    def slice(self, number: int | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
         with self._lock:
             found = [
                 point
                 for point in self._seen()
-                if point.payload.get("slice") == number and (after is None or point.id > after)
+                if _slice_of(point.payload) == number and (after is None or point.id > after)
             ]
             page = [_copied(point) for point in found[:limit]]
         return page, page[-1].id if len(found) > limit else None
@@ -148,6 +149,11 @@ def _copied(point: SeenPoint) -> SeenPoint:
 
 def _is_under(payload: dict[str, Any], prefix: str | None) -> bool:
     return prefix is None or prefix in payload.get("prefixes", ())
+
+
+def _slice_of(payload: dict[str, Any]) -> int | None:
+    number = payload.get("slice")
+    return number if isinstance(number, int) and number >= 0 else None
 
 
 def _normal(vector: np.ndarray) -> np.ndarray:

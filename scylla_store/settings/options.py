@@ -243,6 +243,33 @@ class BreakerSettings(Section):
 
 
 @dataclass(frozen=True, repr=False)
+class ReconcileSettings(Section):
+    """Comparing documents and index."""
+
+    interval: float = option(300.0, "How often beat goes on with a reconciliation.", unit="s", least=1, most=86_400)
+    run_time: float = option(30.0, "How long one such piece takes at most.", unit="s", least=0.1, most=3600)
+    max_rate: float = option(
+        20_000.0,
+        "Rows and points that one reconciliation compares in a second at most.",
+        unit="1/s",
+        least=1,
+        most=1_000_000,
+    )
+    grace: float = option(
+        5.0,
+        "How old a change must be before what it should have done to the index is missed.",
+        unit="s",
+        least=0.1,
+        most=3600,
+    )
+    max_pending: int = option(
+        10_000, "Beat's reconciliation waits while as many writes are pending.", unit="writes", least=1, most=1_000_000
+    )
+    reports: int = option(20, "Reports that are kept.", least=1, most=1000)
+    drift_threshold: int = option(0, "More differences than this are an error in the log.", least=0, most=1_000_000_000)
+
+
+@dataclass(frozen=True, repr=False)
 class ClockSettings(Section):
     """How far clocks may differ."""
 
@@ -291,6 +318,7 @@ class Settings(Section):
     publisher: PublisherSettings = field(default_factory=PublisherSettings)
     sync: SyncSettings = field(default_factory=SyncSettings)
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
+    reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
     clock: ClockSettings = field(default_factory=ClockSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)

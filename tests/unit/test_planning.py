@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scylla_store import planning
@@ -26,7 +28,9 @@ def ref(version: int | None, write_id: bytes, kind: Kind = Kind.WRITE, filed_at:
 
 def seen(ordinal: int, version: int, fingerprint: str) -> SeenPoint:
     digest = item_digest(ITEM)
-    return SeenPoint(point_id(digest, ordinal), digest, version, fingerprint, {})
+    return SeenPoint(
+        point_id(digest, ordinal), digest, version, fingerprint, {"fingerprint": fingerprint, "text_hash": "h"}
+    )
 
 
 def draft(ordinal: int, fingerprint: str = "right") -> Draft:
@@ -138,6 +142,8 @@ def test_an_item_is_indexed_only_when_points_and_target_are_equal() -> None:
     assert not planning.is_indexed([seen(0, 1000, "right")], target)
     assert not planning.is_indexed([seen(0, 1000, "right"), seen(1, 1000, "stale")], target)
     assert not planning.is_indexed([seen(n, 1000, "right") for n in range(3)], target)
+    changed = replace(seen(1, 1000, "right"), payload={"fingerprint": "right", "text_hash": "another"})
+    assert not planning.is_indexed([seen(0, 1000, "right"), changed], target)
 
 
 def test_a_point_that_may_have_a_vector_is_deleted_before_an_anchor_takes_its_place() -> None:
@@ -151,5 +157,5 @@ def test_a_point_that_may_have_a_vector_is_deleted_before_an_anchor_takes_its_pl
         # Then it is deleted first, unless it had no vector either, and the anchor is written in each case
         assert (plan.deletes, plan.upserts, plan.surplus) == (deletes, [anchor], [])
     # And the anchor itself stays
-    right = SeenPoint(older.id, older.item, 1000, "right", {"text_hash": ""})
+    right = SeenPoint(older.id, older.item, 1000, "right", {"fingerprint": "right", "text_hash": ""})
     assert planning.plan([right], [anchor], version=1000, live=True).is_empty

@@ -53,7 +53,10 @@ class Tasks:
         result = _summed(report, message.get("before"))
         if report.retry and countdown is not None:
             # The outbox's next attempt lies behind this one, so that the two never meet.
-            again = {**to_wire(report.retry), "before": {**result, "waiting": max(0, result["waiting"] - len(report.retry))}}
+            again = {
+                **to_wire(report.retry),
+                "before": {**result, "waiting": max(0, result["waiting"] - len(report.retry))},
+            }
             raise self._retried(task, again, countdown, describe(report.retry))
         return {**result, "error": report.error} if report.error else result
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from scylla_store.database.base import Mutation
+from scylla_store.database.base import Mutation, Position
 from scylla_store.database.cql.batches import Encoder, Part
 from scylla_store.database.cql.encoding import bigint, integer, labels, text, texts
 from scylla_store.database.cql.session import Deadline, Session
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _KEYS_PER_SELECT = 100
 _ROWS_PER_PAGE = 101
 """One more than the usual limit: a page is asked for with one row more, which says whether it is the last."""
+
+_LAST_KEY = "\U0010ffff" * 256
+"""No key of 1,024 bytes comes after it."""
 
 _LONGEST_TTL = 20 * 365 * 24 * 3600
 _LAST_SECOND = 2**31 - 86_400
@@ -68,7 +71,9 @@ class Items:
         try:
             return self._scan(namespace, after, limit)
         except TombstoneLimit as exc:
-            raise TombstoneLimit(f"Namespace {list(namespace)}: {exc}") from exc
+            error = TombstoneLimit(f"Namespace {list(namespace)}: {exc}")
+            error.namespace = namespace
+            raise error from exc
 
     def _scan(self, namespace: Namespace, after: str | None, limit: int) -> list[Cells]:
         found: list[Cells] = []
@@ -89,6 +94,31 @@ class Items:
                 break
             after = rows[-1][0]
         return found
+
+    def scan(self, *, after: Position | None, limit: int) -> list[Cells]:
+        """See `Database.scan`: what is left of the namespace, else rows of the next ones by token."""
+        while True:
+            if after is not None and after[1] is not None:
+                found = self.keys(after[0], after=after[1], limit=limit)
+                if found:
+                    return found
+            rows = self._rows_behind(None if after is None else after[0], limit)
+            found = [cells for cells in rows if cells.head is not None]
+            if found or not rows:
+                return found
+            after = rows[-1].id
+
+    def _rows_behind(self, namespace: Namespace | None, limit: int) -> list[Cells]:
+        """Rows of the namespaces behind one; where the database gives up among them, those of the next one alone."""
+        token = [] if namespace is None else [labels(namespace), integer(0)]
+        try:
+            name = "scan_all" if token else "scan_all_from_start"
+            rows = self._session.rows(name, [*token, integer(limit)], page=limit)
+            return [_cells(tuple(namespace), *row) for namespace, *row in rows]
+        except TombstoneLimit:
+            rows = self._session.rows("next_namespace" if token else "first_namespace", token)
+        following = tuple(rows[0][0])
+        return self.keys(following, after=None, limit=limit) or [Cells(ItemId(following, _LAST_KEY), 0, None)]
 
     def _select(
         self, ids: Sequence[ItemId], name: str, deadline: Deadline, *, serial: bool = False

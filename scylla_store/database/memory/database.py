@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from scylla_store import letters
 from scylla_store.clock import SECOND, Clock, system_clock
-from scylla_store.database.base import ClockReading, Mutation, Registration
+from scylla_store.database.base import ClockReading, Mutation, Position, Registration
 from scylla_store.database.memory.cells import Cell, StoredRow
 from scylla_store.database.memory.outbox import MemorySlotTables
 from scylla_store.database.slots import SlottedOutbox
@@ -115,6 +115,19 @@ class MemoryDatabase:
             names = sorted((key for key in rows if start is None or key.encode() > start), key=str.encode)
             cells = (_cells(ItemId(namespace, key), rows[key], now) for key in names)
             return [seen for seen in cells if seen is not None and seen.head is not None][:limit]
+
+    def scan(self, *, after: Position | None, limit: int) -> list[Cells]:
+        """See `Database.scan`."""
+        found: list[Cells] = []
+        start, key = (None, None) if after is None else after
+        for namespace in sorted(self._items, key=sort_key):
+            if start is None or sort_key(namespace) > sort_key(start):
+                found += self.keys(namespace, after=None, limit=limit - len(found))
+            elif namespace == start and key is not None:
+                found += self.keys(namespace, after=key, limit=limit)
+            if len(found) >= limit:
+                break
+        return found
 
     def register(self, namespaces: Iterable[Namespace], *, now: int) -> None:
         """See `Database.register`."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scylla_store.clock import Clock, system_clock
-from scylla_store.database.base import Mutation, Registration, Writing
+from scylla_store.database.base import Mutation, Position, Registration, Writing
 from scylla_store.database.sqlite.connections import Connections
 from scylla_store.database.sqlite.items import Items
 from scylla_store.database.sqlite.outbox import SQLiteOutbox
@@ -99,6 +99,11 @@ class SQLite:
         """See `Database.keys`."""
         self.connect()
         return self._items.keys(namespace, after=after, limit=limit)
+
+    def scan(self, *, after: Position | None, limit: int) -> list[Cells]:
+        """See `Database.scan`."""
+        self.connect()
+        return self._items.scan(after=after, limit=limit)
 
     def register(self, namespaces: Iterable[Namespace], *, now: int) -> None:
         """See `Database.register`."""

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from scylla_store.clock import SECOND, Clock
-from scylla_store.database.base import Mutation
+from scylla_store.database.base import Mutation, Position
 from scylla_store.database.sqlite.connections import Connections, commit
-from scylla_store.database.sqlite.encoding import marks, to_column
+from scylla_store.database.sqlite.encoding import from_column, marks, to_column
 from scylla_store.database.sqlite.errors import translated
 from scylla_store.database.sqlite.outbox import file
 from scylla_store.errors import StoreError
@@ -27,6 +27,10 @@ _SCAN = f"""
     SELECT {_HEAD}, body FROM items
     WHERE namespace = ? AND key > ? AND head IS NOT NULL AND (head_until IS NULL OR head_until > ?)
     ORDER BY key LIMIT ?"""
+_SCAN_ALL = f"""
+    SELECT namespace, {_HEAD}, body FROM items
+    WHERE (namespace, key) > (?, ?) AND head IS NOT NULL AND (head_until IS NULL OR head_until > ?)
+    ORDER BY namespace, key LIMIT ?"""
 
 # The larger version wins; at the same one a head with a TTL, or the one that lives longer, then the larger value.
 _WRITE = """
@@ -101,6 +105,17 @@ class Items:
         with self._connections.reading() as connection:
             rows = connection.execute(_SCAN, (to_column(namespace), after or "", now, limit)).fetchall()
         cells = (_cells(namespace, row, now) for row in rows)
+        return [found for found in cells if found is not None]
+
+    def scan(self, *, after: Position | None, limit: int) -> list[Cells]:
+        """See `Database.scan`."""
+        now = self._clock()
+        namespace, key = ("", "") if after is None else (to_column(after[0]), after[1])
+        if key is None:  # behind all keys of the namespace: its column ends with a bracket
+            namespace, key = f"{namespace}\0", ""
+        with self._connections.reading() as connection:
+            rows = connection.execute(_SCAN_ALL, (namespace, key, now, limit)).fetchall()
+        cells = (_cells(from_column(column), row, now) for column, *row in rows)
         return [found for found in cells if found is not None]
 
     def purge(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from scylla_store.clock import Clock
-from scylla_store.database.base import OutboxSummary, Push, Sweep
+from scylla_store.database.base import OutboxSummary, Push, Sweep, Waiting
 from scylla_store.database.sqlite.connections import Connections
 from scylla_store.database.sqlite.encoding import from_column, marks, to_column
 from scylla_store.identity import ItemId
@@ -37,6 +37,9 @@ _SUMMARY = """
         SELECT kind <> 'expiry' OR next_attempt <= ? AS waits, attempts, filed_at
         FROM outbox ORDER BY next_attempt, due LIMIT ?
     )"""
+_WAITING = """
+    SELECT namespace, key, filed_at FROM outbox WHERE kind <> 'expiry' OR due <= ?
+    ORDER BY due LIMIT ?"""
 
 
 class SQLiteOutbox:
@@ -112,6 +115,14 @@ class SQLiteOutbox:
             found = connection.execute(_SUMMARY, (self._clock(), limit + 1)).fetchone()
         seen, pending, retrying, oldest = found
         return OutboxSummary(min(pending, limit), retrying, oldest, exact=seen <= limit)
+
+    def waiting(self, limit: int) -> Waiting:
+        """See `Outbox.waiting`."""
+        self._ready()
+        with self._connections.reading() as connection:
+            rows = connection.execute(_WAITING, (self._clock(), limit + 1)).fetchall()
+        items = frozenset(ItemId(from_column(namespace), key) for namespace, key, _ in rows)
+        return Waiting(items, min((filed_at for *_, filed_at in rows), default=None), exact=len(rows) <= limit)
 
     def _entries(self, rowids: Sequence[int], now: int) -> list[Entry]:
         """Those rows that are still there and due; a row number may belong to another row by now."""

@@ -83,15 +83,16 @@ class QdrantEdge:
                 if owned is not None:
                     owned.close()
 
-    def setup(self, specification: IndexSpecification) -> None:
+    def setup(self, specification: IndexSpecification) -> bool:
         self.connect()
         with self._lock, translated():
             if self._collection.exists:
                 self._collection.check(specification)
                 complete(self._ready().shard)
-            else:
-                self._collection.make(specification)
-                self._open()
+                return False
+            self._collection.make(specification)
+            self._open()
+            return True
 
     def points_of(self, items: Sequence[str]) -> dict[str, list[SeenPoint]]:
         found: dict[str, list[SeenPoint]] = {}
@@ -159,7 +160,7 @@ class QdrantEdge:
         with translated():
             return shard.count(request)
 
-    def slice(self, number: int, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+    def slice(self, number: int | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
         return self._scroll(self._filters.of_slice(number), after, limit)
 
     def ping(self) -> float:

@@ -17,15 +17,17 @@ _FORMAT = 1
 _TYPES = {"keyword": models.PayloadSchemaType.KEYWORD, "integer": models.PayloadSchemaType.INTEGER}
 
 
-def set_up(client: QdrantClient, settings: IndexSettings, specification: IndexSpecification) -> None:
-    """Makes the collection and its payload indexes where they are missing; CollectionMismatch when it is not as needed."""
+def set_up(client: QdrantClient, settings: IndexSettings, specification: IndexSpecification) -> bool:
+    """Makes the collection (then True) and its payload indexes where they are missing; CollectionMismatch when it is not as needed."""
     name = settings.collection
-    if not client.collection_exists(name):
+    is_missing = not client.collection_exists(name)
+    if is_missing:
         _make(client, settings, specification)
     found = client.get_collection(name)
     _check(found, name, specification)
     for field in INDEXED.keys() - found.payload_schema.keys():
         client.create_payload_index(name, field, field_schema=_schema(field), wait=True)
+    return is_missing
 
 
 def dimensions_of(found: models.CollectionInfo) -> int | None:

@@ -39,10 +39,10 @@ class QdrantServer:
     def close(self) -> None:
         self._connection.close()
 
-    def setup(self, specification: IndexSpecification) -> None:
+    def setup(self, specification: IndexSpecification) -> bool:
         from scylla_store.index.server.collection import set_up
 
-        self._connection.call(lambda client: set_up(client, self._connection.settings, specification))
+        return self._connection.call(lambda client: set_up(client, self._connection.settings, specification))
 
     def points_of(self, items: Sequence[str]) -> dict[str, list[SeenPoint]]:
         found: dict[str, list[SeenPoint]] = {}
@@ -104,7 +104,7 @@ class QdrantServer:
         condition = self._filters.live_items(prefix, now)
         return self._connection.call(lambda client: client.count(self._name, condition, exact=True)).count
 
-    def slice(self, number: int, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+    def slice(self, number: int | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
         return self._scroll(self._filters.of_slice(number), after, limit)
 
     def ping(self) -> float:

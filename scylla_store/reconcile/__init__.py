@@ -1,0 +1,8 @@
+"""Comparing documents and index, and repairing what differs."""
+
+from scylla_store.reconcile.compare import Drift
+from scylla_store.reconcile.rebuild import Rebuild
+from scylla_store.reconcile.reconciler import Progress, Reconciler
+from scylla_store.reconcile.rounds import ReconcileReport, Reports
+
+__all__ = ["Drift", "Progress", "Rebuild", "ReconcileReport", "Reconciler", "Reports"]

@@ -1,0 +1,143 @@
+"""Telling drift from work in flight: what differs at first sight is looked at again, beside what waits in the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from scylla_store.clock import SECOND, Clock
+from scylla_store.database.base import Database, Waiting
+from scylla_store.identity import ItemId, item_digest, point_id
+from scylla_store.index.base import Index, SeenPoint
+from scylla_store.jobs import View
+from scylla_store.points import Recipe
+from scylla_store.reconcile.compare import Drift, changed_at, drift_of, is_whole, item_of
+from scylla_store.rows import Cells
+from scylla_store.settings.options import Settings
+
+_MOST_WAITING = 5000
+_ITEMS = 100
+"""Items that are looked at again in one step, with their bodies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """An item that differed at first sight, and what its row was then."""
+
+    item: ItemId
+    identity: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An item that differs for good.
+
+    Attributes:
+        is_counted: False when its damage was counted at a point that did not say whose it was.
+        is_repairable: False for rows that cannot be decoded.
+    """
+
+    item: ItemId
+    kind: Drift
+    is_counted: bool = True
+    is_repairable: bool = True
+
+
+class Looks:
+    """Compares items with their points."""
+
+    def __init__(self, database: Database, index: Index, recipe: Recipe, settings: Settings, clock: Clock) -> None:
+        self._database = database
+        self._index = index
+        self._recipe = recipe
+        self._clock = clock
+        self._skew = int(settings.clock.max_clock_skew * SECOND)
+        self._grace = int(settings.reconcile.grace * SECOND)
+
+    def first(self, rows: Sequence[Cells], *, full: bool) -> tuple[list[Suspect], int]:
+        """Those of the rows whose points differ now; and how many of all have a dead letter."""
+        now = self._clock()
+        digests = [item_digest(cells.id) for cells in rows]
+        seen = self._index.points_of(digests)
+        suspects: list[Suspect] = []
+        dead = 0
+        for cells, digest in zip(rows, digests, strict=True):
+            view = self._view(cells, now)
+            dead += view.anchor_only
+            if self._differs(view, seen.get(digest, []), digest, now, full) is not None:
+                suspects.append(Suspect(cells.id, _identity(view)))
+        return suspects, dead
+
+    def absent(self, items: Iterable[ItemId]) -> list[Suspect]:
+        """Those of the items that have no row."""
+        wanted = list(items)
+        found = self._database.read(wanted, body=False) if wanted else {}
+        nobody = _identity(View())
+        return [Suspect(item, nobody) for item in wanted if item not in found or found[item].head is None]
+
+    def again(self, suspects: Sequence[Suspect], *, full: bool) -> tuple[list[Finding], int]:
+        """Those that differ for good, and how many of them were only in flight.
+
+        What waits in the outbox is read between the two looks: a write whose intent was acknowledged before that is
+        indexed by the second look, and a write that came later changed the row.
+        """
+        if not suspects:
+            return [], 0
+        waiting = self._database.outbox.waiting(_MOST_WAITING)
+        left = [suspect for suspect in suspects if suspect.item not in waiting.items]
+        in_flight = len(suspects) - len(left)
+        findings: list[Finding] = []
+        for start in range(0, len(left), _ITEMS):
+            some = left[start : start + _ITEMS]
+            cells = self._database.read([suspect.item for suspect in some])
+            seen = self._index.points_of([item_digest(suspect.item) for suspect in some])
+            now = self._clock()
+            for suspect in some:
+                view = self._view(cells.get(suspect.item), now)
+                digest = item_digest(suspect.item)
+                points = seen.get(digest, [])
+                kind = self._differs(view, points, digest, now, full)
+                if kind is None:
+                    continue
+                if _identity(view) != suspect.identity or self._may_be_in_flight(view, now, waiting):
+                    in_flight += 1
+                else:
+                    findings.append(self._finding(suspect.item, kind, view, points, digest))
+        return findings, in_flight
+
+    def _view(self, cells: Cells | None, now: int) -> View:
+        return View.of(cells, self._recipe, now=now, anchor_only=False, asked=False)
+
+    def _differs(self, view: View, seen: Sequence[SeenPoint], digest: str, now: int, full: bool) -> Drift | None:
+        return drift_of(view, seen, digest, self._recipe, now=now, skew=self._skew, full=full)
+
+    def _may_be_in_flight(self, view: View, now: int, waiting: Waiting) -> bool:
+        """A change that is very young, or, when not all that waits could be read, one that may wait too."""
+        if view.row is None:
+            return False
+        changed = changed_at(view, self._skew)
+        oldest = waiting.oldest_filed_at
+        return changed + self._grace > now or (
+            not waiting.exact and oldest is not None and changed + self._grace > oldest
+        )
+
+    def _finding(self, item: ItemId, kind: Drift, view: View, seen: Sequence[SeenPoint], digest: str) -> Finding:
+        if view.damage is not None or (view.live and view.row is not None and not is_whole(view.row)):
+            return Finding(item, kind, is_repairable=False)
+        if any(item_of(point) is None for point in seen):
+            return Finding(item, kind, is_counted=False)
+        if kind in (Drift.MISSING, Drift.INCOMPLETE):
+            return Finding(item, kind, is_counted=not self._has_unreadable(seen, digest))
+        return Finding(item, kind)
+
+    def _has_unreadable(self, seen: Sequence[SeenPoint], digest: str) -> bool:
+        """Whether a chunk that is missing stands at its place, but does not say that it is this item's."""
+        counts = [count for point in seen if isinstance(count := point.payload.get("count"), int)]
+        known = {point.id for point in seen}
+        places = [point_id(digest, ordinal) for ordinal in range(max(counts, default=1))]
+        return bool(self._index.vectors([(place, "") for place in places if place not in known]))
+
+
+def _identity(view: View) -> tuple[object, ...]:
+    expires_at = None if view.row is None else view.row.expires_at
+    return view.write_id, view.version, expires_at, view.letter

@@ -1,0 +1,75 @@
+"""Whether the index is being rebuilt: it was made anew while there were documents, and not all of them are back."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from scylla_store.clock import Clock
+from scylla_store.database.base import Database
+from scylla_store.errors import TransientError
+
+_STATE = "index.rebuild"
+_LOOK_AGAIN = 2.0
+"""Seconds that a process believes its last look."""
+
+_ROWS = 10_000
+
+
+class Rebuild:
+    """The mark of a rebuild: begins when an index is made beside documents; ends when a reconciliation that began later has
+    compared everything, and all that waited in the outbox by then is indexed."""
+
+    def __init__(self, database: Database, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._database = database
+        self._clock = clock
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._seen: tuple[float, bool] | None = None
+
+    def begin_if_documents(self) -> bool:
+        """To be called when the index was made: whether there are documents that it lacks."""
+        if not self._database.scan(after=None, limit=1):
+            return False
+        self._store({"since": self._clock(), "compared_at": None})
+        return True
+
+    def compared(self, started_at: int) -> None:
+        """A reconciliation that began at this time has compared everything, and filed what is missing."""
+        mark = self._mark()
+        if mark is not None and started_at >= mark["since"]:
+            self._store({**mark, "compared_at": self._clock()})
+
+    def since(self) -> int | None:
+        """When it began (microseconds); None when the index is complete. Ends it when the last of its repairs is done."""
+        mark = self._mark()
+        if mark is None:
+            return None
+        if mark["compared_at"] is not None:
+            oldest = self._database.outbox.summary(_ROWS).oldest_filed_at
+            if oldest is None or oldest > mark["compared_at"]:
+                self._store(None)
+                return None
+        return int(mark["since"])
+
+    def is_on(self) -> bool:
+        """The same as yes or no, at most two seconds old; no when the database does not say."""
+        with self._lock:
+            now = self._monotonic()
+            if self._seen is None or now - self._seen[0] >= _LOOK_AGAIN:
+                try:
+                    self._seen = (now, self.since() is not None)
+                except TransientError:
+                    self._seen = (now, False)
+            return self._seen[1]
+
+    def _mark(self) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = json.loads(self._database.state(_STATE) or b"null")
+        return found
+
+    def _store(self, mark: dict[str, Any] | None) -> None:
+        self._database.set_state(_STATE, json.dumps(mark).encode())
+        self._seen = None

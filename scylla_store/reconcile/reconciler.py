@@ -1,0 +1,351 @@
+"""Reconciliation: compares all points with the rows and all rows with their points, and files what has to be repaired.
+
+It writes neither points nor rows: a repair is an intent, and the sync protocol carries it out as it does every other.
+Phase 1, points -> rows, slice by slice: points of items that have no row, and points that do not say whose they are.
+Phase 2, rows -> points: all other differences. Phase 3: namespaces without items leave the list.
+Each item is counted in one phase only: in the first when it has no row, in the second when it has one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from scylla_store.clock import SECOND, VersionClock
+from scylla_store.database.base import Database
+from scylla_store.errors import LeaseLost, TombstoneLimit
+from scylla_store.identity import SLICES, ItemId, item_digest
+from scylla_store.index.base import Index
+from scylla_store.intents import SHARDS, Kind, new_intent
+from scylla_store.points import Recipe
+from scylla_store.reconcile.compare import Drift, item_of
+from scylla_store.reconcile.looks import Looks, Suspect
+from scylla_store.reconcile.rebuild import Rebuild
+from scylla_store.reconcile.rounds import END, NAMESPACES, POINTS, ROWS, ReconcileReport, Reports, Round
+from scylla_store.registry import REGISTER_AGAIN, Registry
+from scylla_store.settings.options import Settings
+
+log = logging.getLogger(__name__)
+
+LEASE = "reconcile"
+LEASE_TIME = 20.0
+"""Seconds. It is prolonged at every step, and a killed reconciliation is taken over after this time."""
+
+RESUME_WITHIN = 3600 * SECOND
+"""An interrupted reconciliation is gone on with when its last step is not older; else it says too little about now."""
+
+_POINTS = 1000
+_ROWS = 500
+_STEP = 2500
+"""Items that one step compares: the position is stored after it."""
+
+_SUSPECTS = 500
+_PAGE_BYTES = 8_000_000
+_FIRST_PAGE = 50
+_POLL = 0.5
+_REPAIR = b"reconciliation  "
+"""Write id of intents that are no write's."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a reconciliation is: in the first phase `part` of 1 is done; afterwards only counts are known."""
+
+    phase: str
+    part: float
+    points: int
+    scanned: int
+    drift: int
+    repaired: int
+
+
+class Reconciler:
+    """Runs rounds: whole ones for whoever asks, and piece by piece for beat.
+
+    Args:
+        sleep, monotonic: for the pace, and for waiting until another one is through.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        index: Index,
+        recipe: Recipe,
+        registry: Registry,
+        settings: Settings,
+        clock: VersionClock,
+        check_clock: Callable[[], None],
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._index = index
+        self._registry = registry
+        self._settings = settings.reconcile
+        self._clock = clock.now
+        self._check_clock = check_clock
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._looks = Looks(database, index, recipe, settings, self._clock)
+        self._rebuild = Rebuild(database, self._clock, monotonic)
+        self._reports = Reports(database, self._settings.reports)
+        self._owner = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+        self._held_until = 0.0
+
+    def run(
+        self,
+        *,
+        full: bool = False,
+        dry_run: bool = False,
+        max_rate: float | None = None,
+        patience: float = 2 * LEASE_TIME,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> ReconcileReport:
+        """One whole round, or the rest of an interrupted one that was asked for in the same way.
+
+        Args:
+            full: chunks are worked out anew too, and nothing slows it down but `max_rate`.
+            dry_run: nothing is changed anywhere: no repairs, no position, no report.
+            max_rate: items a second; None: that of the settings, for a full one none.
+            patience: seconds to wait while another reconciliation is at work.
+            progress: told after every step.
+
+        Raises:
+            LeaseLost: another reconciliation is at work.
+            TransientError: a dependency is not available; the next call goes on where this one stopped.
+        """
+        rate = max_rate if max_rate is not None or full else self._settings.max_rate
+        pace = _Pace(rate, self._sleep, self._monotonic)
+        told = progress or (lambda _: None)
+        if dry_run:
+            walk = Round.new(by="call", full=full, dry_run=True, now=self._clock())
+            while walk.phase != END:
+                self._step(walk, pace)
+                told(_progress(walk))
+            return walk.report(self._clock())
+        self._wait_for_lease(patience)
+        try:
+            walk = self._resumed("call", full=full)
+            while walk.phase != END:
+                self._take_step(walk, pace)
+                told(_progress(walk))
+            return self._end(walk)
+        finally:
+            self._database.release(LEASE, self._owner)
+
+    def go_on(self, seconds: float) -> ReconcileReport | None:
+        """Beat's piece: at most about so many seconds of the round at hand; its report when it has ended by then.
+
+        Nothing happens while another reconciliation is at work, or while so much waits in the outbox that most of what
+        differs is only late.
+        """
+        if self._database.outbox.summary(self._settings.max_pending).pending >= self._settings.max_pending:
+            log.info("The reconciliation waits: %d or more writes are pending.", self._settings.max_pending)
+            return None
+        if not self._hold():
+            return None
+        try:
+            end = self._monotonic() + seconds
+            walk = self._resumed("beat", full=False)
+            pace = _Pace(self._settings.max_rate, self._sleep, self._monotonic)
+            while walk.phase != END:
+                self._take_step(walk, pace)
+                if self._monotonic() >= end:
+                    break
+            return self._end(walk) if walk.phase == END else None
+        finally:
+            self._database.release(LEASE, self._owner)
+
+    # -- a round and its lease
+
+    def _wait_for_lease(self, patience: float) -> None:
+        deadline = self._monotonic() + patience
+        while not self._hold():
+            if self._monotonic() >= deadline:
+                raise LeaseLost("Another reconciliation is at work; try again when it has ended")
+            self._sleep(_POLL)
+
+    def _hold(self) -> bool:
+        """Takes or prolongs the lease, when a third of it is gone."""
+        now = self._monotonic()
+        if now < self._held_until - LEASE_TIME * 2 / 3:
+            return True
+        if not self._database.lease(LEASE, self._owner, LEASE_TIME):
+            return False
+        self._held_until = now + LEASE_TIME
+        return True
+
+    def _resumed(self, by: str, *, full: bool) -> Round:
+        """The stored round when it is of the same kind, unfinished and recent, else a new one."""
+        now = self._clock()
+        stored = self._database.state(_name(by))
+        walk = None if not stored else Round.from_json(stored)
+        if walk is None or walk.phase == END or walk.full != full or now - walk.updated_at > RESUME_WITHIN:
+            return Round.new(by=by, full=full, dry_run=False, now=now)
+        walk.counts["resumed"] += by != "beat"
+        self._file(walk)
+        return walk
+
+    def _take_step(self, walk: Round, pace: _Pace) -> None:
+        """One step, then its repairs, then its position: a kill in between repeats the step, and files what was noted."""
+        if not self._hold():
+            raise LeaseLost("Another reconciliation took over; this one stops")
+        self._check_clock()
+        self._step(walk, pace)
+        self._store(walk)
+        self._file(walk)
+
+    def _store(self, walk: Round) -> None:
+        walk.updated_at = self._clock()
+        self._database.set_state(_name(walk.by), walk.to_json())
+
+    def _end(self, walk: Round) -> ReconcileReport:
+        """Stores the report, then that the round is over: a kill in between tells it twice, never not at all."""
+        report = walk.report(self._clock())
+        self._reports.add(report)
+        self._rebuild.compared(walk.started_at)
+        self._store(walk)
+        if report.drift > self._settings.drift_threshold:
+            kinds = ", ".join(
+                f"{getattr(report, kind.value)} {kind.value}" for kind in Drift if getattr(report, kind.value)
+            )
+            log.error("Reconciliation %s found drift: %s; %d repairs are filed.", report.id, kinds, report.repaired)
+        else:
+            log.info("Reconciliation %s compared %d rows and %d points.", report.id, report.scanned, report.points)
+        return report
+
+    # -- steps
+
+    def _step(self, walk: Round, pace: _Pace) -> None:
+        before = walk.counts["scanned"] + walk.counts["points"]
+        {POINTS: self._points, ROWS: self._rows, NAMESPACES: self._namespaces}[walk.phase](walk)
+        pace.keep(walk.counts["scanned"] + walk.counts["points"] - before)
+
+    def _points(self, walk: Round) -> None:
+        """Some slices, or a part of a large one; after the last one the points that are in none."""
+        met: dict[str, ItemId] = {}
+        while len(met) < _STEP and walk.phase == POINTS:
+            number = walk.slice if walk.slice < SLICES else None
+            found, walk.after = self._index.slice(number, after=walk.after, limit=_POINTS)
+            walk.counts["points"] += len(found)
+            for point in found:
+                item = item_of(point)
+                if item is None:
+                    walk.found(Drift.DAMAGED, point.id)
+                else:
+                    met[point.item] = item
+            if walk.after is None:
+                walk.slice += 1
+            if walk.slice > SLICES:
+                walk.phase = ROWS
+        self._judge(walk, self._looks.absent(met.values()))
+
+    def _rows(self, walk: Round) -> None:
+        """Some pages of rows. Their size follows that of the rows, so that a page takes little memory."""
+        suspects: list[Suspect] = []
+        size, compared = _FIRST_PAGE, 0
+        while compared < _STEP and len(suspects) < _SUSPECTS:
+            try:
+                cells = self._database.scan(after=walk.position, limit=size)
+            except TombstoneLimit as exc:
+                log.error("The reconciliation leaves out the rest of a namespace: %s", exc)
+                walk.skipped.append(list(exc.namespace))
+                walk.position = (exc.namespace, None)
+                continue
+            if not cells:
+                walk.phase, walk.position = NAMESPACES, None
+                break
+            if not walk.dry_run:
+                self._registry.register({row.id.namespace for row in cells})
+            some, dead = self._looks.first(cells, full=walk.full)
+            suspects += some
+            walk.counts["dead"] += dead
+            compared += len(cells)
+            walk.position = cells[-1].id
+            size = max(1, min(_ROWS, _PAGE_BYTES // (1 + sum(len(row.body or b"") for row in cells) // len(cells))))
+        walk.counts["scanned"] += compared
+        self._judge(walk, suspects)
+
+    def _namespaces(self, walk: Round) -> None:
+        """Takes those off the list that nobody listed lately and that are empty: at the time that was seen."""
+        after = None if walk.position is None else walk.position[0]
+        found = self._database.namespaces((), after=after, limit=_ROWS)
+        old = self._clock() - 3 * REGISTER_AGAIN * SECOND
+        for registration in found:
+            if registration.seen_at < old and not walk.dry_run and self._is_empty(registration.namespace):
+                self._database.unregister(registration)
+        if len(found) < _ROWS:
+            self._count_discarded(walk)
+            walk.phase = END
+        else:
+            walk.position = (found[-1].namespace, None)
+
+    def _is_empty(self, namespace: tuple[str, ...]) -> bool:
+        try:
+            return not self._database.keys(namespace, after=None, limit=1)
+        except TombstoneLimit:
+            return False
+
+    def _count_discarded(self, walk: Round) -> None:
+        after: str | None = None
+        while page := self._database.letters(after=after, limit=_ROWS):
+            walk.counts["discarded"] += sum(letter.discarded for letter in page)
+            after = page[-1].id
+
+    def _judge(self, walk: Round, suspects: Sequence[Suspect]) -> None:
+        findings, in_flight = self._looks.again(suspects, full=walk.full)
+        walk.counts["in_flight"] += in_flight
+        for finding in findings:
+            if finding.is_counted:
+                walk.found(finding.kind, item_digest(finding.item))
+        if not walk.dry_run:
+            walk.filing = [finding.item for finding in findings if finding.is_repairable]
+            walk.counts["repaired"] += len(walk.filing)
+
+    def _file(self, walk: Round) -> None:
+        """Files the repairs that were noted."""
+        if walk.filing:
+            now = self._clock()
+            self._database.outbox.file(
+                [
+                    new_intent(item, _REPAIR, 0, Kind.REPAIR, now=now, due=now, shard=number % SHARDS)
+                    for number, item in enumerate(walk.filing)
+                ]
+            )
+            walk.filing = []
+
+
+class _Pace:
+    """At most so many items a second, on average since it began."""
+
+    def __init__(self, rate: float | None, sleep: Callable[[float], None], monotonic: Callable[[], float]) -> None:
+        self._rate = rate
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._begun = monotonic()
+        self._done = 0
+
+    def keep(self, items: int) -> None:
+        """Waits as long as it takes."""
+        self._done += items
+        if self._rate:
+            early = self._done / self._rate - (self._monotonic() - self._begun)
+            if early > 0:
+                self._sleep(early)
+
+
+def _name(by: str) -> str:
+    return f"reconcile.{by}"
+
+
+def _progress(walk: Round) -> Progress:
+    counts = walk.counts
+    part = min(1.0, walk.slice / SLICES) if walk.phase == POINTS else 1.0
+    drift = sum(counts[kind.value] for kind in Drift)
+    return Progress(walk.phase, part, counts["points"], counts["scanned"], drift, counts["repaired"])
