@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -79,6 +79,18 @@ class Hit:
     path: str | None
     text: str | None
     fresh: bool
+
+
+class Hits(list[Hit]):
+    """Hits of one search, best first.
+
+    Attributes:
+        is_rebuilding: whether the index was being rebuilt from the documents, so that some were not found yet.
+    """
+
+    def __init__(self, hits: Iterable[Hit] = (), *, is_rebuilding: bool = False) -> None:
+        super().__init__(hits)
+        self.is_rebuilding = is_rebuilding
 
 
 class SyncStatus(str, enum.Enum):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from statsd import StatsClient
 
     from scylla_store.summary import DrainSummary
+    from scylla_store.drain import DrainSummary
+    from scylla_store.reconcile import ReconcileReport
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +106,15 @@ class Metrics:
         if summary.backlog is not None:
             self.gauge("queue.backlog", summary.backlog)
         self.count("drain.dispatched", summary.dispatched)
+
+    def reconciled(self, report: ReconcileReport) -> None:
+        """What a reconciliation found, by kind."""
+        for kind, count in report.kinds().items():
+            self.gauge(f"reconcile.{kind}", count)
+        self.gauge("reconcile.drift", report.drift)
+        self.count("reconcile.repaired", report.repaired)
+        self.count("reconcile.scanned", report.scanned)
+        self.timing("reconcile.run", report.seconds)
 
     def close(self) -> None:
         """Closes the socket, and sends nothing any more; twice is fine."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -16,16 +16,16 @@ from scylla_store.embedders.base import Embedder, EmbedFunction
 from scylla_store.errors import ConfigurationError, StoreClosed
 from scylla_store.identity import Namespace, checked_namespace, namespace_digest
 from scylla_store.index.base import Index
-from scylla_store.items import Hit, Item, Page, Put
+from scylla_store.items import Hits, Item, Page, Put
 from scylla_store.operations import Health, Operations, Status
 from scylla_store.receipts import Receipt, checked_seconds, wait_for
+from scylla_store.reconcile import Progress, ReconcileReport, resync
 from scylla_store.rows import IndexSpec
 from scylla_store.settings.options import Settings
 from scylla_store.wiring import Parts
 from scylla_store.writes import Change
 
 Receipts = list[Receipt]
-Hits = list[Hit]
 Items = list[Item | None]
 Index_ = IndexSpec | list[str]
 
@@ -185,9 +185,9 @@ class ScyllaStore:
         Raises:
             IndexUnavailable, EmbedderUnavailable, EmbeddedIndexBusy: try again later.
         """
-        return self._started().searcher.search(
-            prefix, query, vector=vector, limit=limit, offset=offset, min_score=min_score
-        )
+        parts = self._started()
+        hits = parts.searcher.search(prefix, query, vector=vector, limit=limit, offset=offset, min_score=min_score)
+        return Hits(hits, is_rebuilding=parts.rebuild.is_on())
 
     def list(self, prefix: Sequence[str], *, limit: int = 100, cursor: str | None = None) -> Page[Item]:
         """Documents under the prefix, by namespace and key, from the database: exact."""
@@ -219,7 +219,7 @@ class ScyllaStore:
     def setup(self) -> None:
         """Makes schema, collection and payload indexes; idempotent, never alters what it did not make."""
         self.parts.database.setup()
-        self.parts.index.setup(self.parts.specification)
+        self.parts.set_up_index()
 
     @property
     def dead_letters(self) -> DeadLetters:
@@ -229,6 +229,40 @@ class ScyllaStore:
     def status(self, exact: bool = False) -> Status:
         """How far the index is behind: the last drain's summary and its age, or exact counts."""
         return Operations(self.parts).status(exact=exact)
+
+    def reconcile(
+        self,
+        full: bool = False,
+        dry_run: bool = False,
+        *,
+        max_rate: float | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> ReconcileReport:
+        """Compares all documents with the index, and files repairs for what differs; the workers carry them out.
+
+        It goes on where an interrupted one stopped. What is just being written or indexed is no difference.
+
+        Args:
+            full: compares everything that points say of their chunks too, without `reconcile.max_rate`.
+            dry_run: compares only; changes nothing.
+            max_rate: rows and points a second at most, instead of the settings' rate.
+            progress: called after every step.
+
+        Raises:
+            LeaseLost: another reconciliation is at work. TransientError: call again, it goes on where it stopped.
+        """
+        parts = self._started()
+        parts.open_index()
+        return parts.reconciler.run(full=full, dry_run=dry_run, max_rate=max_rate, progress=progress)
+
+    def resync(self, prefix: Sequence[str]) -> int:
+        """Has every document under the prefix looked after again; returns how many.
+
+        Points that are right stay as they are, and no text is embedded twice. Dead letters stay: see `dead_letters.replay`.
+        """
+        namespace = checked_namespace(prefix, argument="prefix", prefix=True)
+        parts = self._started()
+        return resync(parts.database, parts.reader, parts.clock.now, namespace)
 
     def health(self) -> dict[str, Health]:
         """One line for each dependency: ok, degraded or down, latency in seconds, reason."""

@@ -288,9 +288,12 @@ class _Engine:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._reconcile_at = time.monotonic() + parts.settings.reconcile.interval
 
     def open(self) -> None:
         self._parts.open_index()
+        if self._parts.rebuild.is_on():
+            self._reconcile_at = 0.0
 
     def work(self, refs: Sequence[Ref]) -> None:
         self._parts.worker.work(refs)
@@ -298,8 +301,10 @@ class _Engine:
     def catch_up(self, scope: Scope) -> None:
         self._parts.drain.run(scope if self._parts.is_embedded else Scope.DUE)
 
-    def reconcile(self) -> None:
-        self._parts.reconciler.go_on(_PIECE)
+        if time.monotonic() >= self._reconcile_at and not self._parts.dispatcher.backlog():
+            report = self._parts.reconciler.go_on(_PIECE)
+            if report is not None:
+                self._reconcile_at = time.monotonic() + self._parts.settings.reconcile.interval
 
     def data_version(self) -> int:
         version: Callable[[], int] | None = getattr(self._parts.database, "data_version", None)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 from scylla_store.cli.invocation import wait_for_index
 from scylla_store.cli.output import Output
 from scylla_store.cli.progress import Progress
 from scylla_store.cli.sources import Position, Record, Source
+from scylla_store.cli.stopping import Stop
 from scylla_store.errors import PartialFailure, ValidationError
 from scylla_store.items import Put
 from scylla_store.store import ScyllaStore
@@ -34,54 +31,6 @@ class Summary:
     seconds: float = 0.0
     resumed_at: int = 0
     pending: int = 0
-
-
-class _Signalled(BaseException):
-    """A signal came while the source was read."""
-
-
-class Stop:
-    """Set by SIGINT and SIGTERM; a second signal does what it always does."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-        self._reads = False
-
-    def __bool__(self) -> bool:
-        return self.signal is not None
-
-    @contextmanager
-    def watching(self) -> Iterator[Stop]:
-        """Catches the signals inside the block; outside the main thread there are none to catch."""
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-        def remember(number: int, frame: FrameType | None) -> None:
-            self.signal = number
-            for each, handler in before.items():
-                signal.signal(each, handler)
-            if self._reads:
-                raise _Signalled
-
-        for number in before:
-            signal.signal(number, remember)
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def read(self, batches: Iterator[list[Record]]) -> list[Record] | None:
-        """The next batch; None at the end and after a signal, which does not wait for a source that is silent."""
-        self._reads = True
-        try:
-            return None if self else next(batches, None)
-        except _Signalled:
-            return None
-        finally:
-            self._reads = False
 
 
 class Loader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from scylla_store.cli import demo, documents, importing, letters, operating, processes
+from scylla_store.cli import demo, documents, importing, letters, operating, processes, reconciling
 from scylla_store.cli.arguments import NAMESPACE_SYNTAX
 from scylla_store.cli.invocation import group_options
 from scylla_store.cli.program import Program
@@ -31,6 +31,7 @@ COMMANDS = (
     importing.import_documents,
     operating.status,
     operating.health,
+    reconciling.reconcile,
     letters.dead_letters,
     processes.worker,
     processes.beat,

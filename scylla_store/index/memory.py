@@ -111,12 +111,13 @@ class MemoryIndex:
 
     def slice(self, number: int | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
         with self._lock:
-            found = [
-                point
-                for point in self._seen()
-                if _slice_of(point.payload) == number and (after is None or point.id > after)
-            ]
-            page = [_copied(point) for point in found[:limit]]
+            self._ready()
+            found = sorted(
+                identifier
+                for identifier, payload in self._payloads.items()
+                if _slice_of(payload) == number and (after is None or identifier > after)
+            )
+            page = [_copied(seen_point(identifier, self._payloads[identifier])) for identifier in found[:limit]]
         return page, page[-1].id if len(found) > limit else None
 
     def ping(self) -> float:

@@ -17,6 +17,7 @@ _LOOK_AGAIN = 2.0
 """Seconds that a process believes its last look."""
 
 _ROWS = 10_000
+_SAMPLE = 100
 
 
 class Rebuild:
@@ -31,8 +32,15 @@ class Rebuild:
         self._seen: tuple[float, bool] | None = None
 
     def begin_if_documents(self) -> bool:
-        """To be called when the index was made: whether there are documents that it lacks."""
-        if not self._database.scan(after=None, limit=1):
+        """To be called when the index was made: whether there are documents that it lacks and that nobody will bring.
+
+        A sample of them tells: those that wait in the outbox were written before their index was first opened.
+        """
+        rows = self._database.scan(after=None, limit=_SAMPLE)
+        waiting = self._database.outbox.waiting(_ROWS)
+        known = {row.id for row in rows if row.id not in waiting.items}
+        oldest = waiting.oldest_filed_at
+        if not known or (not waiting.exact and not any(row.version < (oldest or 0) for row in rows)):
             return False
         self._store({"since": self._clock(), "compared_at": None})
         return True

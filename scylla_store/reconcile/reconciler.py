@@ -11,14 +11,16 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from scylla_store.clock import SECOND, VersionClock
 from scylla_store.database.base import Database
-from scylla_store.errors import LeaseLost, TombstoneLimit
+from scylla_store.errors import LeaseLost, StoreError, TombstoneLimit
 from scylla_store.identity import SLICES, ItemId, item_digest
 from scylla_store.index.base import Index
 from scylla_store.intents import SHARDS, Kind, new_intent
@@ -97,6 +99,7 @@ class Reconciler:
         self._reports = Reports(database, self._settings.reports)
         self._owner = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         self._held_until = 0.0
+        self._busy = threading.Lock()
 
     def run(
         self,
@@ -130,14 +133,12 @@ class Reconciler:
                 told(_progress(walk))
             return walk.report(self._clock())
         self._wait_for_lease(patience)
-        try:
+        with self._released():
             walk = self._resumed("call", full=full)
             while walk.phase != END:
                 self._take_step(walk, pace)
                 told(_progress(walk))
             return self._end(walk)
-        finally:
-            self._database.release(LEASE, self._owner)
 
     def go_on(self, seconds: float) -> ReconcileReport | None:
         """Beat's piece: at most about so many seconds of the round at hand; its report when it has ended by then.
@@ -148,9 +149,9 @@ class Reconciler:
         if self._database.outbox.summary(self._settings.max_pending).pending >= self._settings.max_pending:
             log.info("The reconciliation waits: %d or more writes are pending.", self._settings.max_pending)
             return None
-        if not self._hold():
+        if not self._take():
             return None
-        try:
+        with self._released():
             end = self._monotonic() + seconds
             walk = self._resumed("beat", full=False)
             pace = _Pace(self._settings.max_rate, self._sleep, self._monotonic)
@@ -159,17 +160,41 @@ class Reconciler:
                 if self._monotonic() >= end:
                     break
             return self._end(walk) if walk.phase == END else None
-        finally:
-            self._database.release(LEASE, self._owner)
 
     # -- a round and its lease
 
     def _wait_for_lease(self, patience: float) -> None:
         deadline = self._monotonic() + patience
-        while not self._hold():
+        while not self._take():
             if self._monotonic() >= deadline:
                 raise LeaseLost("Another reconciliation is at work; try again when it has ended")
             self._sleep(_POLL)
+
+    def _take(self) -> bool:
+        """Whether nobody else is at it: no other thread of this process, no other process."""
+        if not self._busy.acquire(blocking=False):
+            return False
+        try:
+            taken = self._hold()
+        except BaseException:
+            self._busy.release()
+            raise
+        if not taken:
+            self._busy.release()
+        return taken
+
+    @contextmanager
+    def _released(self) -> Iterator[None]:
+        """Gives back what `_take` took. A lease that cannot be given back ends by itself."""
+        try:
+            yield
+        finally:
+            self._held_until = 0.0
+            self._busy.release()
+            try:
+                self._database.release(LEASE, self._owner)
+            except StoreError as exc:
+                log.warning("The lease of the reconciliation was not given back, it ends in %s s: %s", LEASE_TIME, exc)
 
     def _hold(self) -> bool:
         """Takes or prolongs the lease, when a third of it is gone."""
@@ -212,9 +237,7 @@ class Reconciler:
         self._rebuild.compared(walk.started_at)
         self._store(walk)
         if report.drift > self._settings.drift_threshold:
-            kinds = ", ".join(
-                f"{getattr(report, kind.value)} {kind.value}" for kind in Drift if getattr(report, kind.value)
-            )
+            kinds = ", ".join(f"{count} {kind}" for kind, count in report.kinds().items() if count)
             log.error("Reconciliation %s found drift: %s; %d repairs are filed.", report.id, kinds, report.repaired)
         else:
             log.info("Reconciliation %s compared %d rows and %d points.", report.id, report.scanned, report.points)

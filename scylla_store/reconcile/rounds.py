@@ -63,7 +63,11 @@ class ReconcileReport:
     @property
     def drift(self) -> int:
         """All differences."""
-        return sum(getattr(self, kind.value) for kind in Drift)
+        return sum(self.kinds().values())
+
+    def kinds(self) -> dict[str, int]:
+        """The differences by kind."""
+        return {kind.value: getattr(self, kind.value) for kind in Drift}
 
     @property
     def seconds(self) -> float:
@@ -122,7 +126,7 @@ class Round:
 
     def to_json(self) -> bytes:
         """The stored value."""
-        return json.dumps(dataclasses.asdict(self)).encode()
+        return json.dumps({field.name: getattr(self, field.name) for field in dataclasses.fields(self)}).encode()
 
     @classmethod
     def from_json(cls, stored: bytes) -> Round:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scylla_store.contrib.celery.brokers import same_broker
 from scylla_store.contrib.celery.eager import installed_settings, remember
-from scylla_store.contrib.celery.names import DRAIN_OUTBOX, SYNC_ITEMS
+from scylla_store.contrib.celery.names import DRAIN_OUTBOX, RECONCILE, SYNC_ITEMS
 from scylla_store.contrib.celery.processes import ProcessStore
 from scylla_store.contrib.celery.tasks import Tasks
 from scylla_store.errors import ConfigurationError
@@ -25,7 +25,7 @@ _SOFT_LIMIT, _HARD_LIMIT = 1.25, 1.5
 
 
 def install(app: Celery, settings: Settings | None = None, *, store: ScyllaStore | None = None) -> None:
-    """Registers `scylla_store.sync_items` and `scylla_store.drain_outbox`, their queues and the beat entry on the app.
+    """Registers `scylla_store.sync_items`, `.drain_outbox` and `.reconcile`, their queues and the beat entries on the app.
 
     Nothing else of the app's configuration changes, except that an app without broker or result backend gets those of
     the settings; `configure_worker` sets what a worker of these tasks alone should have.
@@ -108,6 +108,10 @@ def _register(app: Celery, tasks: Tasks, settings: Settings) -> None:
         """Dispatches outbox rows that are due."""
         return tasks.drain_outbox()
 
+    def reconcile() -> dict[str, Any] | None:
+        """Goes on comparing documents and index."""
+        return tasks.reconcile()
+
     without_results = settings.celery.result_backend is None and app.conf.result_backend is None
     app.task(
         name=SYNC_ITEMS,
@@ -117,6 +121,7 @@ def _register(app: Celery, tasks: Tasks, settings: Settings) -> None:
         **common,
     )(sync_items)
     app.task(name=DRAIN_OUTBOX, ignore_result=True, **common)(drain_outbox)
+    app.task(name=RECONCILE, ignore_result=True, **common)(reconcile)
 
 
 def _route(app: Celery, settings: Settings) -> None:
@@ -125,20 +130,24 @@ def _route(app: Celery, settings: Settings) -> None:
     ours = {
         SYNC_ITEMS: {"queue": settings.celery.queue},
         DRAIN_OUTBOX: {"queue": settings.celery.maintenance_queue},
+        RECONCILE: {"queue": settings.celery.maintenance_queue},
     }
     app.conf.task_routes = [ours, *(routes if isinstance(routes, (list, tuple)) else [routes])]
     app.amqp.flush_routes()
 
 
 def _schedule(app: Celery, settings: Settings) -> None:
-    """Beat's entry, unless the app has one. A drain that waited longer than an interval is dropped: the next one is there."""
-    interval = settings.celery.drain_interval
-    entry = {
-        "task": DRAIN_OUTBOX,
-        "schedule": interval,
-        "options": {"queue": settings.celery.maintenance_queue, "expires": interval * 0.9},
+    """Beat's entries, unless the app has them. What waited longer than an interval is dropped: the next one is there."""
+    intervals = {DRAIN_OUTBOX: settings.celery.drain_interval, RECONCILE: settings.reconcile.interval}
+    entries = {
+        name: {
+            "task": name,
+            "schedule": interval,
+            "options": {"queue": settings.celery.maintenance_queue, "expires": interval * 0.9},
+        }
+        for name, interval in intervals.items()
     }
-    app.conf.beat_schedule = {DRAIN_OUTBOX: entry, **(app.conf.beat_schedule or {})}
+    app.conf.beat_schedule = {**entries, **(app.conf.beat_schedule or {})}
 
 
 def _close_at_the_end(stores: ProcessStore) -> None:

@@ -2,3 +2,4 @@
 
 SYNC_ITEMS = "scylla_store.sync_items"
 DRAIN_OUTBOX = "scylla_store.drain_outbox"
+RECONCILE = "scylla_store.reconcile"

@@ -77,6 +77,21 @@ class Tasks:
         self._stores.metrics.drained(summary)
         return {"pending": summary.pending, "dispatched": summary.dispatched, "backlog": summary.backlog}
 
+    def reconcile(self) -> dict[str, Any] | None:
+        """Goes on with the reconciliation; its counts when it has ended, None before that and when it had to wait."""
+        store = self._stores.get()
+        try:
+            store.parts.open_index()
+            report = store.parts.reconciler.go_on(self._settings.reconcile.run_time)
+        except TransientError as exc:
+            log.warning("The reconciliation stopped, the next one goes on: %s", exc)
+            self._stores.metrics.count("reconcile.failed")
+            return None
+        if report is None:
+            return None
+        self._stores.metrics.reconciled(report)
+        return report.as_dict()
+
     def _countdown(self, task: Any) -> float | None:
         """Seconds until a short retry of this run, with jitter; None when it was the last one, or eager: nobody waits there."""
         settings, retries = self._settings.celery, task.request.retries or 0

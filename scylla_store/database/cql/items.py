@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scylla_store.database.base import Mutation, Position
 from scylla_store.database.cql.batches import Encoder, Part
-from scylla_store.database.cql.encoding import bigint, integer, labels, text, texts
+from scylla_store.database.cql.encoding import bigint, integer, labels, smallint, text, texts
 from scylla_store.database.cql.session import Deadline, Session
 from scylla_store.errors import StoreError, TombstoneLimit
 from scylla_store.identity import ItemId, Namespace
@@ -110,7 +110,7 @@ class Items:
 
     def _rows_behind(self, namespace: Namespace | None, limit: int) -> list[Cells]:
         """Rows of the namespaces behind one; where the database gives up among them, those of the next one alone."""
-        token = [] if namespace is None else [labels(namespace), integer(0)]
+        token = [] if namespace is None else [labels(namespace), smallint(0)]
         try:
             name = "scan_all" if token else "scan_all_from_start"
             rows = self._session.rows(name, [*token, integer(limit)], page=limit)

@@ -121,7 +121,7 @@ class SQLiteOutbox:
         self._ready()
         with self._connections.reading() as connection:
             rows = connection.execute(_WAITING, (self._clock(), limit + 1)).fetchall()
-        items = frozenset(ItemId(from_column(namespace), key) for namespace, key, _ in rows)
+        items = frozenset(ItemId(from_column(namespace), key) for namespace, key, _ in rows[:limit])
         return Waiting(items, min((filed_at for *_, filed_at in rows), default=None), exact=len(rows) <= limit)
 
     def _entries(self, rowids: Sequence[int], now: int) -> list[Entry]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
+import uuid
 from dataclasses import replace
 
 import pytest
 
 from scylla_store.clock import SECOND
-from scylla_store.database.base import Database, Mutation
+from scylla_store.database.base import Database, Mutation, Position
 from scylla_store.identity import ItemId, item_digest
 from scylla_store.rows import Cells, Head, stamp
 from tests.contract.database.rows import cells, delete, filed, intent, item, letter, put, write
@@ -284,3 +285,53 @@ def test_the_mark_of_a_letter_is_a_cell_of_its_own(subject: Subject) -> None:
     assert cells(subject.database, row.id) == Cells(row.id, newer.version, newer.head, newer.body, letter=mark)
     subject.database.exhume([(row.id, dead.timestamp)])
     assert cells(subject.database, row.id) == Cells(row.id, newer.version, newer.head, newer.body)
+
+
+def test_a_scan_meets_every_row_once_whatever_its_page_and_goes_on_behind_a_row_that_is_gone(subject: Subject) -> None:
+    # Given rows in several namespaces, deleted heads among them
+    own = uuid.uuid4().hex
+    ids = [ItemId((own, label), f"k{number}") for label in ("a", "a]", "b", "\U0001f600") for number in range(5)]
+    ids += [ItemId((own, f"single{number}"), "k") for number in range(7)]
+    write(subject.database, *(put(of, subject.now()) for of in ids))
+    write(subject.database, delete(ids[3], subject.now() + 1))
+    for limit in (1, 2, 3, 7, 100):
+        # When they are read page by page
+        found: list[ItemId] = []
+        after: Position | None = None
+        while page := subject.database.scan(after=after, limit=limit):
+            assert len(page) <= limit
+            assert all(row.head is not None for row in page)
+            found += [row.id for row in page]
+            after = page[-1].id
+        # Then each comes once
+        mine = [of for of in found if of.namespace[0] == own]
+        assert sorted(mine) == sorted(ids)
+    # And a position need not be that of a row, nor of a namespace
+    first = subject.database.scan(after=None, limit=1)[0].id
+    behind = ItemId(first.namespace, first.key + "\0")
+    assert subject.database.scan(after=behind, limit=1) == subject.database.scan(after=first, limit=1)
+
+
+def test_a_scan_goes_on_behind_a_namespace(subject: Subject) -> None:
+    own = uuid.uuid4().hex
+    ids = [ItemId((own, label), f"k{number}") for label in ("a", "b") for number in range(5)]
+    write(subject.database, *(put(of, subject.now()) for of in ids))
+    everything: list[ItemId] = []
+    after: Position | None = None
+    while page := subject.database.scan(after=after, limit=3):
+        everything.append(page[0].id)
+        after = (page[0].id.namespace, None)
+
+    mine = [of for of in everything if of.namespace[0] == own]
+    assert sorted(mine) == [ids[0], ids[5]]
+
+
+def test_bodies_come_with_a_scan(subject: Subject) -> None:
+    mutation = put(item(), subject.now())
+    write(subject.database, mutation)
+    after: Position | None = None
+    found = []
+    while page := subject.database.scan(after=after, limit=50):
+        found += [row for row in page if row.id == mutation.id]
+        after = page[-1].id
+    assert [cells(subject.database, mutation.id)] == found

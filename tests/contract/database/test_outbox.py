@@ -242,3 +242,31 @@ def test_a_sweep_to_the_end_of_time_offers_each_intent_once_and_hides_none_that_
     [new] = file(subject, 20)
     subject.pass_time(20)
     assert subject.sweep() == [new]
+
+
+def test_what_waits_is_told_by_item_and_expiries_only_when_they_are_due(subject: Subject, outbox: Outbox) -> None:
+    # Given intents that are due now and later, and two expiries
+    now = subject.clock()
+    keys = file(subject, 0, 30, 30)
+    [expiry] = file(subject, 60, kind=Kind.EXPIRY)
+    file(subject, HOUR, kind=Kind.EXPIRY)
+    items = {outbox.get([key])[key].intent.item for key in keys}
+    # Then those that are due or will be tried count, whatever is tried later
+    outbox.update([Bookkeeping(keys[0], now + 3600 * SECOND, 2, "IndexUnavailable")])
+    waiting = outbox.waiting(100)
+    assert (waiting.items, waiting.exact) == (items, True)
+    assert now <= (waiting.oldest_filed_at or 0) <= subject.clock()
+    # And an expiry when its time has come, also while it is with a worker
+    late = outbox.get([expiry])[expiry].intent.item
+    subject.pass_time(61)
+    outbox.update([Bookkeeping(expiry, subject.clock() + 3600 * SECOND, 0)])
+    assert outbox.waiting(100).items == items | {late}
+    # And only so many are read
+    few = outbox.waiting(2)
+    assert (len(few.items), few.exact) == (2, False)
+
+
+def test_nothing_waits_in_an_empty_outbox(outbox: Outbox) -> None:
+    waiting = outbox.waiting(100)
+
+    assert (waiting.items, waiting.oldest_filed_at, waiting.exact) == (frozenset(), None, True)

@@ -175,3 +175,20 @@ def test_an_empty_index_answers(index: Index) -> None:
     assert index.vectors([(point().id, "f")]) == {}
     assert index.vectors([]) == {}
     assert 0.0 <= index.ping() < 60.0
+
+
+def test_points_that_are_in_no_slice_are_found_apart(index: Index) -> None:
+    # Given a point without slice, one with a slice that is none, one without payload, and sound ones
+    sound = [point(str(number)) for number in range(5)]
+    lost, odd, bare = point("lost"), point("odd"), point("bare")
+    del lost.payload["slice"]
+    odd.payload["slice"] = "three"
+    bare.payload.clear()
+    index.upsert([*sound, lost, odd, bare], at_most=NOW)
+    # When those in no slice are read page by page
+    first, after = index.slice(None, after=None, limit=2)
+    assert after is not None
+    second, end = index.slice(None, after=after, limit=2)
+    # Then the three come, by id
+    assert end is None
+    assert [seen.id for seen in (*first, *second)] == sorted([lost.id, odd.id, bare.id])

@@ -1,0 +1,60 @@
+"""SIGINT and SIGTERM for commands that stop between two steps."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class _Signalled(BaseException):
+    """A signal came while the source was read."""
+
+
+class Stop:
+    """Set by SIGINT and SIGTERM; a second signal does what it always does."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._reads = False
+
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
+    @contextmanager
+    def watching(self) -> Iterator[Stop]:
+        """Catches the signals inside the block; outside the main thread there are none to catch."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def remember(number: int, frame: FrameType | None) -> None:
+            self.signal = number
+            for each, handler in before.items():
+                signal.signal(each, handler)
+            if self._reads:
+                raise _Signalled
+
+        for number in before:
+            signal.signal(number, remember)
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def read(self, source: Iterator[T]) -> T | None:
+        """The next thing; None at the end and after a signal, which does not wait for a source that is silent."""
+        self._reads = True
+        try:
+            return None if self else next(source, None)
+        except _Signalled:
+            return None
+        finally:
+            self._reads = False

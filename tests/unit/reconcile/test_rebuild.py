@@ -1,0 +1,107 @@
+"""The mark of an index that is being rebuilt."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from scylla_store.errors import DatabaseUnavailable
+from scylla_store.index.base import IndexSpecification
+from scylla_store.index.memory import MemoryIndex
+from scylla_store.reconcile import Rebuild
+from scylla_store.settings.options import EmbedderSettings, Settings
+from scylla_store.testing import TestingStore
+from tests.unit.core import Core, raises
+
+
+def rebuild(core: Core) -> Rebuild:
+    """One that looks anew each time."""
+    moments = iter(range(0, 10_000, 100))
+    return Rebuild(core.db, core.clock, monotonic=lambda: float(next(moments)))  # type: ignore[arg-type]
+
+
+def test_a_new_index_beside_documents_is_rebuilt_until_all_that_was_filed_is_indexed() -> None:
+    core = Core()
+    mark = rebuild(core)
+    assert not mark.begin_if_documents()
+    receipt = core.put()
+    assert not mark.begin_if_documents(), "it waits in the outbox"
+    core.database.outbox.ack([receipt.intent])
+    core.clock.advance(10)
+    assert mark.begin_if_documents()
+    assert mark.is_on()
+    # A reconciliation that began before it does not end it
+    mark.compared(core.clock() - 1)
+    assert mark.is_on()
+    # One that began later does, when its repairs are done
+    repair = core.repair()
+    core.clock.advance(1)
+    mark.compared(core.clock())
+    assert mark.is_on()
+    core.clock.advance(1)
+    core.put("newer writes do not matter")
+    core.sync(repair)
+    assert not mark.is_on()
+    assert core.database.state("index.rebuild") == b"null"
+
+
+def test_a_search_does_not_fail_because_nobody_knows_whether_the_index_is_complete() -> None:
+    core = Core()
+    mark = rebuild(core)
+    core.database.outbox.ack([core.put().intent])
+    assert mark.begin_if_documents()
+    core.db.before["state"] = lambda: raises(DatabaseUnavailable())
+
+    assert not mark.is_on()
+    assert mark.is_on()
+
+
+def test_the_database_is_asked_at_most_every_two_seconds() -> None:
+    core = Core()
+    mark = Rebuild(core.db, core.clock, monotonic=lambda: 1.0)  # type: ignore[arg-type]
+    for _ in range(10):
+        mark.is_on()
+    assert core.db.calls.count("state") == 1
+
+
+def test_setup_says_whether_the_index_was_missing() -> None:
+    index = MemoryIndex()
+    assert index.setup(IndexSpecification(8, "m"))
+    assert not index.setup(IndexSpecification(8, "m"))
+
+
+def test_a_store_whose_index_was_deleted_says_so_rebuilds_it_and_says_that_it_is_complete(tmp_path: Path) -> None:
+    # Given documents that are indexed
+    settings = Settings(embedder=EmbedderSettings(name="hashing"))
+    with TestingStore(tmp_path, settings=settings) as store:
+        for number in range(20):
+            store.put(("docs",), f"k{number}", {"text": f"tea number {number}"})
+        store.drain()
+        assert not store.search(("docs",), "tea").is_rebuilding
+    # When the index is deleted
+    shutil.rmtree(tmp_path / "index")
+    with TestingStore(tmp_path, settings=settings) as store:
+        store.clock.advance(600)
+        hits = store.search(("docs",), "tea")
+        # Then a search finds nothing and says why
+        assert (hits, hits.is_rebuilding) == ([], True)
+        report = store.reconcile(full=True)
+        assert (report.missing, report.repaired) == (20, 20)
+        store.drain()
+    with TestingStore(tmp_path, settings=settings) as store:
+        store.clock.advance(1200)
+        hits = store.search(("docs",), "tea", limit=20)
+        assert (len(hits), hits.is_rebuilding) == (20, False)
+        assert store.reconcile().drift == 0
+
+
+def test_resync_has_everything_under_the_prefix_looked_after_again(tmp_path: Path) -> None:
+    with TestingStore(tmp_path) as store:
+        for namespace in (("a",), ("a", "b"), ("ab",)):
+            store.put(namespace, "k", {"text": "tea"})
+        store.drain()
+
+        assert store.resync(("a",)) == 2
+        assert store.status(exact=True).pending == 2
+        assert store.drain() == 0
+        assert store.resync(()) == 3
