@@ -208,9 +208,9 @@ class BreakingIndex:
         """See `Index.close`."""
         self._index.close()
 
-    def setup(self, specification: IndexSpecification) -> None:
+    def setup(self, specification: IndexSpecification) -> bool:
         """See `Index.setup`."""
-        self._index.setup(specification)
+        return self._index.setup(specification)
 
     def points_of(self, items: Sequence[str]) -> dict[str, list[SeenPoint]]:
         """See `Index.points_of`."""
@@ -251,7 +251,7 @@ class BreakingIndex:
         with self.breaker.calling():
             return self._index.count(prefix=prefix, now=now)
 
-    def slice(self, number: int, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+    def slice(self, number: int | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
         """See `Index.slice`."""
         with self.breaker.calling():
             return self._index.slice(number, after=after, limit=limit)

@@ -16,9 +16,8 @@ from scylla_store.settings.options import MonitoringSettings
 if TYPE_CHECKING:
     from statsd import StatsClient
 
-    from scylla_store.summary import DrainSummary
-    from scylla_store.drain import DrainSummary
     from scylla_store.reconcile import ReconcileReport
+    from scylla_store.summary import DrainSummary
 
 log = logging.getLogger(__name__)
 
