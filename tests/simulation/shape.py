@@ -31,6 +31,7 @@ class Shape:
     workers: int
     readers: int
     drains: int
+    reconcilers: int
     operations: int
     restarts: int
     ticks: Sequence[int]
@@ -58,6 +59,7 @@ def _duel(source: Choices) -> Shape:
         workers=2,
         readers=pick((0, 0, 1)),
         drains=pick((0, 0, 1)),
+        reconcilers=pick((0, 0, 0, 1)),
         operations=1,
         restarts=pick((0, 1, 5)),
         ticks=pick(((0,), (0,), (0, SECOND))),
@@ -81,6 +83,7 @@ def _tiny(source: Choices) -> Shape:
         workers=pick((2, 2, 3)),
         readers=pick((0, 0, 1)),
         drains=1,
+        reconcilers=pick((0, 0, 1)),
         operations=1,
         restarts=pick((0, 1, 5)),
         ticks=pick(((0,), (0,), (0, 1, SECOND))),
@@ -103,6 +106,7 @@ def _large(source: Choices) -> Shape:
         workers=pick((2, 2, 3)),
         readers=pick((0, 1, 1)),
         drains=pick((1, 1, 2)),
+        reconcilers=pick((0, 0, 1, 2)),
         operations=pick((1, 2, 3, 5)),
         restarts=pick((0, 1, 2, 5)),
         ticks=pick(((0,), (0, 0, 0, 1), (0, 1, 50, 1000), (0, 1, SECOND // 10, SECOND))),

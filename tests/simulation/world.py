@@ -18,10 +18,11 @@ from scylla_store.errors import StoreError
 from scylla_store.identity import ItemId
 from scylla_store.index.base import IndexSpecification
 from scylla_store.index.memory import MemoryIndex
-from scylla_store.intents import IntentKey, Kind, new_intent
+from scylla_store.intents import IntentKey
 from scylla_store.items import Item, Put
 from scylla_store.points import Recipe
 from scylla_store.receipts import Receipt
+from scylla_store.reconcile import Reconciler
 from scylla_store.rows import Cells
 from scylla_store.settings.options import ChunkingSettings, ClockSettings, Settings, SyncSettings
 from scylla_store.wiring import Parts
@@ -96,6 +97,7 @@ class World:
                 self.acknowledged, self.scheduler.now, letters=self.shape.is_poisonous, innocents=innocents
             )
             assert not self.watch.harm, self.watch.harm
+            self._check_reports()
             if self.shape.lasts:
                 self._much_later()
             if self.everything and self.scheduler.chance(0.5):
@@ -113,6 +115,8 @@ class World:
             self._spawn(f"reader{number}", lambda parts, name: self._read(parts, name, 2 + operations))
         for number in range(self.shape.drains):
             self._spawn(f"drain{number}", lambda parts, name: self._drain(parts, 3 + operations))
+        for number in range(self.shape.reconcilers):
+            self._spawn(f"reconciler{number}", lambda parts, name: self._reconcile(parts, 1 + operations // 2))
         self.scheduler.before_resume = self._disturb
         self.scheduler.run()
 
@@ -132,6 +136,10 @@ class World:
         )
         parts.embedder = FaultyEmbedder(self.faults, DIMENSIONS)  # type: ignore[assignment]
         parts.publisher = Publisher(self.broker)  # type: ignore[assignment]
+        parts.reconciler = Reconciler(  # type: ignore[assignment]
+            parts.database, parts.index, parts.recipe, parts.registry, self.settings, parts.clock, parts.guard.check,
+            sleep=lambda _: self.scheduler.step("sleeps"), monotonic=lambda: clock() / SECOND,
+        )  # fmt: skip
         return parts
 
     def _spawn(self, name: str, body: Callable[[Parts, str], None]) -> None:
@@ -284,6 +292,18 @@ class World:
                 return
             self.scheduler.now += self.scheduler.random.choice((0, 0, SECOND, 5 * SECOND))
 
+    def _reconcile(self, parts: Parts, rounds: int) -> None:
+        """Whole rounds and pieces, beside everybody else; a killed one is taken over by the next."""
+        for _ in range(rounds):
+            try:
+                if self.scheduler.chance(0.5):
+                    parts.reconciler.go_on(0.0)
+                else:
+                    parts.reconciler.run(full=self.scheduler.chance(0.3), patience=0.0)
+            except StoreError as exc:
+                self.scheduler.note(f"  reconciliation failed: {exc}")
+            self.scheduler.step("sleeps")
+
     # -- what happens to them
 
     def _disturb(self, actor: Actor) -> None:
@@ -355,10 +375,16 @@ class World:
         self._set_clock("calm worker")
 
     def _repair(self) -> None:
-        """What a reconciliation does for every item that differs."""
-        now = self.scheduler.now
-        for item in self.items:
-            self.database.outbox.file([new_intent(item, b"reconciliation!!", 0, Kind.REPAIR, now=now, due=now)])
+        """One reconciliation, when whoever was killed in one has lost its lease and every change is old enough."""
+        self.scheduler.now += 60 * SECOND
+        report = self._calm_worker.reconciler.run(full=self.scheduler.chance(0.5), patience=0.0)
+        self.scheduler.note(f"reconciliation: {report.kinds()}, {report.in_flight} in flight")
+
+    def _check_reports(self) -> None:
+        """What equals the documents is reported as equal."""
+        self.scheduler.now += 60 * SECOND
+        report = self._calm_worker.reconciler.run(full=True, dry_run=True)
+        assert not report.drift, f"drift is reported where there is none: {report.kinds()}"
 
     def _empty(self) -> None:
         expired = self.scheduler.now
@@ -417,7 +443,7 @@ class World:
 def _seeded(seed: int) -> Iterator[None]:
     """Write ids, intent ids and jitter from the seed, so that a schedule can be replayed exactly.
 
-    Slots have one shard here: shards are alike, and reading empty ones is most of the work.
+    Slots have one shard here, and points two slices: they are alike, and reading empty ones is most of the work.
     """
     source = random.Random(f"ids of {seed}")
     state = random.getstate()
@@ -427,6 +453,8 @@ def _seeded(seed: int) -> Iterator[None]:
             patches.enter_context(mock.patch("os.urandom", source.randbytes))
             for module in ("intents", "writes", "database.walk"):
                 patches.enter_context(mock.patch(f"scylla_store.{module}.SHARDS", 1))
+            patches.enter_context(mock.patch("scylla_store.points.item_slice", lambda digest: int(digest[0], 16) % 2))
+            patches.enter_context(mock.patch("scylla_store.reconcile.reconciler.SLICES", 2))
             yield
     finally:
         random.setstate(state)
