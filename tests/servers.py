@@ -21,7 +21,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +32,8 @@ import pytest
 CASSANDRA_VERSION = "5.0.4"
 CACHE = Path.home() / ".cache" / "scylla-store-tests"
 _FILES = Path(__file__).parent / "cassandra"
+_QUICK = ("-XX:TieredStopAtLevel=1",)
+"""Three Java machines that all compile thoroughly would have a small machine to themselves for minutes."""
 _TOKENS = (0, -6148914691236517205, 6148914691236517205)
 _CQL_OPTIONS = bytes.fromhex("040000000500000000")
 _CQL_SUPPORTED = 6
@@ -236,6 +238,7 @@ class Cassandra(Server):
 
     Args:
         options: lines of cassandra.yaml that differ.
+        flags: of the Java machine, the last one of a kind wins.
     """
 
     name = "cassandra"
@@ -250,9 +253,11 @@ class Cassandra(Server):
         token: int = 0,
         seed: str | None = None,
         options: dict[str, str] | None = None,
+        flags: Sequence[str] = (),
     ) -> None:
         super().__init__(host=host, port=port)
         self.storage_port = storage_port or free_port()
+        self._flags = flags
         self._token = token
         self._seed = seed or f"{host}:{self.storage_port}"
         self._options = options or {}
@@ -266,6 +271,7 @@ class Cassandra(Server):
             java,
             f"-javaagent:{agent}",
             *(option for option in options if not option.startswith("#")),
+            *self._flags,
             f"-Dlogback.configurationFile={_FILES / 'logback.xml'}",
             f"-Dcassandra.config=file://{self._configuration()}",
             f"-Dcassandra.storagedir={self.folder}",
@@ -310,7 +316,7 @@ def cassandra_nodes() -> list[Cassandra]:
     port, storage_port = free_port(), free_port()
     seed = f"127.0.0.1:{storage_port}"
     return [
-        Cassandra(host=f"127.0.0.{number}", port=port, storage_port=storage_port, token=token, seed=seed)
+        Cassandra(host=f"127.0.0.{number}", port=port, storage_port=storage_port, token=token, seed=seed, flags=_QUICK)
         for number, token in enumerate(_TOKENS, start=1)
     ]
 

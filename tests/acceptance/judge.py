@@ -23,7 +23,7 @@ from tests.acceptance.cells import Document, Identity, StoredRow, Torn, decode
 from tests.acceptance.points import examine
 from tests.acceptance.processes import ROOT
 from tests.acceptance.record import SECOND, Write, digest_of, errors, writes
-from tests.acceptance.sources import State, read_cluster, read_embedded
+from tests.acceptance.sources import State, read_cluster, read_embedded, under
 
 CLEANING = 10 * SECOND
 """How long after its expiry an item may still be there: max_clock_skew and the time of one drain."""
@@ -179,12 +179,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keyspace", default="scylla_store")
     parser.add_argument("--qdrant", help="URL of the REST interface")
     parser.add_argument("--collection", default="scylla_store")
+    parser.add_argument("--root", help="looks at namespaces that begin with this label only")
+    parser.add_argument("--texts", type=Path, help="file for the hashes of all texts that the index holds, one a line")
     options = parser.parse_args(arguments)
     logs = sorted(options.records.glob("*.log"))
     if options.folder:
         state = read_embedded(options.folder)
     else:
         state = read_cluster(options.cql, options.keyspace, options.qdrant, options.collection)
+    if options.texts:
+        options.texts.write_text("\n".join({point.payload.get("text_hash", "") for point in state.points}))
+    if options.root:
+        state = under(options.root, state)
     verdict = judge(writes(logs), state, now=time.time_ns() // 1000)
     print(json.dumps({**verdict.report(), "errors": errors(logs)}, indent=2, ensure_ascii=False))
     return 0 if verdict.is_clean else 1

@@ -9,7 +9,6 @@ from typing import Any
 
 from tests.acceptance.record import Write, digest_of
 
-SHARED = ("acceptance", "shared")
 _SHARED_KEYS = 200
 _WORDS = [
     "river",
@@ -93,17 +92,21 @@ class Plan:
     Args:
         seed: which writer; its keys are its own, but for one namespace that all writers share.
         keys: how many keys it uses in each of its namespaces; fewer keys mean more overwrites.
+        root: first label of its namespaces.
+        longest_ttl: seconds that the shorter of its TTLs last at most.
+        largest: documents in one call at most.
     """
 
-    def __init__(self, seed: int, keys: int) -> None:
+    def __init__(
+        self, seed: int, keys: int, *, root: str = "acceptance", longest_ttl: float = 15.0, largest: int = 40
+    ) -> None:
         self._seed = seed
         self._keys = keys
+        self._longest_ttl = longest_ttl
+        self._largest = largest
         owner = f"writer {seed}"
-        self._namespaces = (
-            ("acceptance", owner),
-            ("acceptance", owner, "news"),
-            ("ac", "ceptance\0", f"{owner}. ü/\U0001d54f"),
-        )
+        self._shared = (root, "shared")
+        self._namespaces = ((root, owner), (root, owner, "news"), (root, f"{owner}\0. ü/\U0001d54f"))
 
     def operation(self, number: int) -> Operation:
         """Operation `number`."""
@@ -112,14 +115,14 @@ class Plan:
         if kind == "put":
             return Operation(kind, (self._document(dice, number, *self._identity(dice)),))
         if kind == "put_many":
-            chosen = {self._identity(dice): None for _ in range(dice.randint(2, 40))}
+            chosen = {self._identity(dice): None for _ in range(dice.randint(2, self._largest))}
             return Operation(kind, tuple(self._document(dice, number, *identity) for identity in chosen))
         count = 1 if kind == "delete" else dice.randint(2, 8)
         return Operation(kind, doomed=tuple({self._identity(dice): None for _ in range(count)}))
 
     def _identity(self, dice: random.Random) -> tuple[tuple[str, ...], str]:
         if dice.random() < 0.08:
-            return SHARED, f"shared-{dice.randrange(_SHARED_KEYS)}"
+            return self._shared, f"shared-{dice.randrange(_SHARED_KEYS)}"
         return dice.choice(self._namespaces), f"key-{dice.randrange(self._keys)}"
 
     def _document(self, dice: random.Random, number: int, namespace: tuple[str, ...], key: str) -> Document:
@@ -131,7 +134,7 @@ class Plan:
             value["text"] = _text(dice, dice.randint(5, 60) if kind == "short" else dice.randint(300, 900))
         elif kind == "huge":
             value["table"] = [dice.randrange(10**9) for _ in range(8_000)]
-        ttl = dice.choices((None, dice.uniform(1.0, 15.0), 7200.0), (80, 15, 5))[0]
+        ttl = dice.choices((None, dice.uniform(1.0, self._longest_ttl), 7200.0), (80, 15, 5))[0]
         return Document(namespace, key, _without_strings(value, kind), ttl, indexed=dice.random() > 0.04)
 
 

@@ -70,6 +70,14 @@ class Child:
         """SIGKILL to it and all its children."""
         self._end(signal.SIGKILL)
 
+    def pause(self) -> None:
+        """SIGSTOP to it and all its children."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self._signal(signal.SIGCONT)
+
     def stop(self, seconds: float = 15.0) -> None:
         """SIGTERM, and SIGKILL to what is left after `seconds`."""
         if self._process is not None and self.is_running:
@@ -101,8 +109,11 @@ class Child:
         return self.log.read_text(errors="replace")[-characters:] if self.log.exists() else ""
 
     def _end(self, number: signal.Signals) -> None:
-        if self._process is None:
-            return
+        if self._process is not None:
+            self._signal(number)
+            self._process.wait(10)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
         with contextlib.suppress(ProcessLookupError):  # it ended by itself
             os.killpg(self._process.pid, number)
-        self._process.wait(10)

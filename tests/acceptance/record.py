@@ -75,7 +75,43 @@ class Record:
         self._append({"event": "error", "n": number, "error": type(error).__name__, "message": str(error)[:300]})
 
     def _append(self, line: dict[str, Any]) -> None:
-        os.write(self._file, json.dumps({**line, "at": time.time_ns() // 1000}).encode() + b"\n")
+        times = {"at": time.time_ns() // 1000, "monotonic": time.monotonic()}
+        os.write(self._file, json.dumps({**line, **times}).encode() + b"\n")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One operation as it went. Times are those of the machine's monotonic clock, which all its processes share.
+
+    Attributes:
+        writes: how many items it was to write; acknowledged: how many of them were.
+        error: class of what it raised; None also while it has not ended.
+    """
+
+    number: int
+    began: float
+    writes: int
+    seconds: float | None = None
+    acknowledged: int = 0
+    error: str | None = None
+
+
+def attempts(path: Path) -> list[Attempt]:
+    """The operations of one writer, in order."""
+    found: dict[int, Attempt] = {}
+    for line in _lines(path):
+        number, now = line["n"], line["monotonic"]
+        if line["event"] == "intent":
+            found[number] = Attempt(number, now, len(line["writes"]))
+            continue
+        was = found[number]
+        seconds = now - was.began if was.seconds is None else was.seconds
+        if line["event"] == "error":
+            found[number] = replace(was, seconds=seconds, error=line["error"])
+        else:
+            acknowledged = sum(version is not None for version in line["versions"])
+            found[number] = replace(was, seconds=seconds, acknowledged=acknowledged)
+    return list(found.values())
 
 
 def progress(path: Path) -> Progress:

@@ -37,6 +37,16 @@ class State:
     letters: list[str] = field(default_factory=list)
 
 
+def under(root: str, state: State) -> State:
+    """What belongs to namespaces that begin with this label, and points that name no namespace. Dead letters all."""
+    return State(
+        rows=[row for row in state.rows if row.namespace[0] == root],
+        points=[point for point in state.points if (point.payload.get("namespace") or [root])[0] == root],
+        outbox=[entry for entry in state.outbox if entry.item[0][0] == root],
+        letters=state.letters,
+    )
+
+
 def read_cluster(contact: str, keyspace: str, url: str, collection: str) -> State:
     """Reads a Cassandra node (host:port) and a Qdrant server."""
     from cassandra.query import tuple_factory
@@ -52,9 +62,10 @@ def read_cluster(contact: str, keyspace: str, url: str, collection: str) -> Stat
 
 
 def cql_session(contact: str, keyspace: str) -> Any:
-    """A context manager of a session of its own."""
+    """A context manager of a session of its own, which reads at QUORUM: what a reader is promised."""
     from contextlib import contextmanager
 
+    from cassandra import ConsistencyLevel
     from cassandra.cluster import Cluster
 
     @contextmanager
@@ -63,6 +74,7 @@ def cql_session(contact: str, keyspace: str) -> Any:
         with Cluster([host], port=int(port), connect_timeout=30) as cluster:
             connected = cluster.connect(keyspace)
             connected.default_timeout = 60
+            connected.default_consistency_level = ConsistencyLevel.QUORUM
             yield connected
 
     return session()

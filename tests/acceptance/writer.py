@@ -39,7 +39,7 @@ class Writer:
         self._record.intend(number, operation.as_writes())
         self.documents += len(operation.documents)
         try:
-            receipts: Sequence[Any] = self._perform(operation)
+            receipts: Sequence[Any] = perform(self._store, operation)
         except PartialFailure as exc:
             self._record.fail(number, exc)
             receipts = exc.receipts
@@ -48,18 +48,18 @@ class Writer:
             return
         self._record.acknowledge(number, [None if receipt is None else receipt.version for receipt in receipts])
 
-    def _perform(self, operation: Operation) -> Sequence[Any]:
-        if operation.name == "put":
-            (one,) = operation.documents
-            return [self._store.put(one.namespace, one.key, one.value, ttl=one.ttl, index=_index(one))]
-        if operation.name == "put_many":
-            puts = [
-                Put(one.namespace, one.key, one.value, ttl=one.ttl, index=_index(one)) for one in operation.documents
-            ]
-            return self._store.put_many(puts)
-        if operation.name == "delete":
-            return [self._store.delete(*operation.doomed[0])]
-        return self._store.delete_many(list(operation.doomed))
+
+def perform(store: ScyllaStore, operation: Operation) -> Sequence[Any]:
+    """Calls the store; returns the receipts in the order of `operation.as_writes()`."""
+    if operation.name == "put":
+        (one,) = operation.documents
+        return [store.put(one.namespace, one.key, one.value, ttl=one.ttl, index=_index(one))]
+    if operation.name == "put_many":
+        puts = [Put(one.namespace, one.key, one.value, ttl=one.ttl, index=_index(one)) for one in operation.documents]
+        return store.put_many(puts)
+    if operation.name == "delete":
+        return [store.delete(*operation.doomed[0])]
+    return store.delete_many(list(operation.doomed))
 
 
 def _index(document: Document) -> Any:

@@ -1,0 +1,107 @@
+"""`python -m tests.campaign`: all faults and pairs, one line each; what is finished is not run again.
+
+python -m tests.campaign --operations 20000 --results campaign.jsonl --markdown docs/proof
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.processes import ROOT
+from tests.campaign.faults import Fault, faults, pairs
+from tests.campaign.pages import line, write_pages
+from tests.campaign.run import Result, Run, forget, is_right, warm_up
+from tests.campaign.site import installed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--operations", type=int, default=20_000, help="of each fault, before, during and after it")
+    parser.add_argument("--rate", type=float, default=5.0, help="operations a second of each of the three writers")
+    parser.add_argument("--warm", type=float, default=30.0, help="seconds of writes that are not counted, at the start")
+    parser.add_argument(
+        "--results", type=Path, default=Path("campaign-results.jsonl"), help="appended to; resumed from"
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        help="the fault of this name, or all whose name contains it; may be repeated",
+    )
+    parser.add_argument("--again", action="store_true", help="also what is finished")
+    parser.add_argument("--list", action="store_true", help="names the faults, and does nothing")
+    parser.add_argument("--keep", action="store_true", help="keeps the folder with logs and records")
+    parser.add_argument("--markdown", type=Path, help="folder for faults.md and visible.md, from all results")
+    options = parser.parse_args()
+    every = [*faults(), *pairs()]
+    chosen = [fault for fault in every if not options.only or _is_wanted(fault, options.only, every)]
+    if options.list:
+        print("\n".join(fault.name for fault in chosen))
+        return 0
+    finished = set() if options.again else {result["fault"] for result in read(options.results)}
+    left = [fault for fault in chosen if fault.name not in finished]
+    wrong = _run(left, options) if left else 0
+    if options.markdown:
+        write_pages(options.markdown, read(options.results), [*faults(), *pairs()])
+    return 1 if wrong else 0
+
+
+def _is_wanted(fault: Fault, only: list[str], every: list[Fault]) -> bool:
+    """A whole name means one fault, a part of names all that contain it."""
+    names = {one.name for one in every}
+    return any(fault.name == name if name in names else name in fault.name for name in only)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The last result of each fault."""
+    lines = [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
+    return list({result["fault"]: result for result in lines}.values())
+
+
+def _run(left: list[Fault], options: argparse.Namespace) -> int:
+    folder = Path(tempfile.mkdtemp(prefix="scylla-store-campaign-"))
+    wrong = 0
+    print(f"{len(left)} faults, {options.operations} operations each; logs and records are in {folder}", flush=True)
+    try:
+        with installed(folder / "site") as site:
+            warm_up(site, options.warm)
+            for fault in left:
+                root = f"r{time.time_ns() // 10**6}"
+                run = Run(site, fault, root, operations=options.operations, rate=options.rate, commit=commit())
+                result = run.run()
+                forget(site)
+                with options.results.open("a") as results:
+                    results.write(result.as_line + "\n")
+                wrong += _report(result, fault)
+    finally:
+        if not options.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    return wrong
+
+
+def _report(result: Result, fault: Fault) -> int:
+    print(line(json.loads(result.as_line)), flush=True)
+    found = is_right(result, fault)
+    for what in found:
+        print(f"    {what}", flush=True)
+    return bool(found)
+
+
+def commit() -> str:
+    """The version that is tested."""
+    shown = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return shown.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
