@@ -47,7 +47,7 @@ class Shape:
     @classmethod
     def drawn(cls, source: Choices) -> Shape:
         """A shape by chance."""
-        return source.choice((_duel, _duel, _tiny, _tiny, _large))(source)
+        return source.choice((_duel, _duel, _tiny, _tiny, _large, _expiring, _poisoned))(source)
 
 
 def _duel(source: Choices) -> Shape:
@@ -117,4 +117,50 @@ def _large(source: Choices) -> Shape:
         jump_rate=pick((0.0, 0.01, 0.03)),
         is_poisonous=source.chance(0.3),
         lasts=source.chance(0.3),
+    )
+
+
+def _expiring(source: Choices) -> Shape:
+    """Writes that end while they are indexed, read, refreshed and replaced."""
+    pick = source.choice
+    return Shape(
+        items=1,
+        writers=pick((1, 2, 2)),
+        workers=2,
+        readers=pick((0, 1)),
+        drains=1,
+        operations=pick((1, 2)),
+        restarts=pick((0, 1, 5)),
+        ticks=pick(((0, SECOND // 8), (0, 0, SECOND // 2), (0, 1, SECOND // 10))),
+        clocks=pick(((0,), (0, SKEW, -SKEW))),
+        sleepiness=pick((0.1, 0.2, 0.3)),
+        fault_rate=pick((0.0, 0.0, 0.05)),
+        kill_rate=pick((0.0, 0.01)),
+        jump_rate=pick((0.0, 0.0, 0.03)),
+        is_poisonous=False,
+        lasts=False,
+        kinds=pick((("ttl",), ("ttl", "ttl", "put"))),
+    )
+
+
+def _poisoned(source: Choices) -> Shape:
+    """Texts that cannot be embedded, or kill their worker, among others."""
+    pick = source.choice
+    return Shape(
+        items=pick((1, 1, 2)),
+        writers=pick((1, 2)),
+        workers=2,
+        readers=0,
+        drains=pick((1, 2)),
+        operations=pick((1, 2, 3)),
+        restarts=pick((1, 5)),
+        ticks=pick(((0,), (0, 1, SECOND))),
+        clocks=pick(((0,), (0, SKEW, -SKEW))),
+        sleepiness=pick((0.05, 0.1, 0.2)),
+        fault_rate=pick((0.0, 0.03, 0.08)),
+        kill_rate=pick((0.0, 0.0, 0.01)),
+        jump_rate=pick((0.0, 0.02)),
+        is_poisonous=True,
+        lasts=False,
+        kinds=pick((("put",), ("put", "put", "put", "delete", "ttl"))),
     )
