@@ -13,8 +13,8 @@ from scylla_store.dispatch import Dispatcher
 from scylla_store.errors import BrokerUnavailable, DamagedRow, DocumentFailed, TransientError
 from scylla_store.failures import Failure
 from scylla_store.identity import ItemId, item_digest
-from scylla_store.intents import Bookkeeping, Entry, IntentKey, Ref
-from scylla_store.jobs import Failed, Outcome, write_id_of
+from scylla_store.intents import Bookkeeping, Entry, IntentKey, Kind, Ref, new_intent
+from scylla_store.jobs import NO_WRITE, Failed, Outcome, write_id_of
 from scylla_store.letters import DeadLetter
 from scylla_store.retries import backoff, is_outage
 from scylla_store.rows import Cells, unstamp
@@ -22,6 +22,9 @@ from scylla_store.settings.options import SyncSettings
 from scylla_store.sync import Sync
 
 log = logging.getLogger(__name__)
+
+_MAY_BE_RENAMED = (Kind.REPAIR, Kind.REPLAY, Kind.AGAIN)
+"""What is filed beside the write of the row, which has intents of its own until it is indexed."""
 
 
 @dataclass
@@ -237,7 +240,7 @@ class Worker:
                 return  # it has expired meanwhile: there was nothing to embed
             cells = self._database.read([item], body=False).get(item)
             if write_id_of(cells) != failed.write_id:
-                self._begin_anew(refs, report)
+                self._begin_anew(refs, cells, report)
             elif item in outcome.anchored or item in outcome.failures:
                 self._write_letter(item, refs, failed, cells, report, attempts)
             else:
@@ -248,10 +251,25 @@ class Worker:
                 raise
             self._delay(refs, exc, report)
 
-    def _begin_anew(self, refs: list[Ref], report: WorkReport) -> None:
+    def _begin_anew(self, refs: list[Ref], cells: Cells | None, report: WorkReport) -> None:
         report.error = None
-        refs = [replace(ref, attempts=0, again=True) for ref in refs]
+        refs = [replace(self._named(ref, cells), attempts=0, again=True) for ref in refs]
         self._try_later(refs, _micro(self._settings.backoff), report, first_failed_at=None)
+
+    def _named(self, ref: Ref, cells: Cells | None) -> Ref:
+        """The ref, under an intent that names the write that is there now.
+
+        A repair names none, so what it brings could kill one worker after another and never be the write that is given up.
+        """
+        kind, write_id = ref.intent.kind, write_id_of(cells)
+        if cells is None or write_id in (NO_WRITE, ref.intent.write_id) or kind not in _MAY_BE_RENAMED:
+            return ref
+        now = self._clock.now()
+        due = now + _micro(self._settings.backoff)
+        intent = new_intent(cells.id, write_id, cells.version, kind, now=now, due=due, shard=ref.intent.key.shard)
+        self._database.outbox.file([intent])
+        self._database.outbox.ack([ref.intent.key])
+        return Ref(intent)
 
     def _write_letter(
         self, item: ItemId, refs: list[Ref], failed: Failed, cells: Cells | None, report: WorkReport, attempts: int

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 NAMESPACE_SYNTAX = (
-    'A NAMESPACE is written as labels with slashes between them (docs/alice); a backslash takes the next character as it '
+    "A NAMESPACE is written as labels with slashes between them (docs/alice); a backslash takes the next character as it "
     'is (docs/either\\/or), and a JSON list works too (["docs", "either/or"]). A PREFIX is the same, and "/" stands for '
     "everything."
 )

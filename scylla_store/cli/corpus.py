@@ -51,7 +51,11 @@ def _builtins() -> Iterator[Put]:
     for module_name in _PACKAGES_BUILTIN:
         module = importlib.import_module(module_name)
         for name, member in sorted(vars(module).items()):
-            if name.startswith("_") or not callable(member) or (isinstance(member, type) and member.__module__ != module_name):
+            if (
+                name.startswith("_")
+                or not callable(member)
+                or (isinstance(member, type) and member.__module__ != module_name)
+            ):
                 continue
             text = inspect.getdoc(member) or ""
             if len(text) >= _SHORTEST:

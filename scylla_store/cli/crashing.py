@@ -1,6 +1,6 @@
 """The demo's victim: stores documents, says after each batch what it was told, and waits to be killed.
 
-    python -m scylla_store.cli.crashing FOLDER CORPUS
+python -m scylla_store.cli.crashing FOLDER CORPUS
 """
 
 from __future__ import annotations

@@ -23,7 +23,9 @@ _PASSAGE = 240
 @click.argument("namespace", type=NAMESPACE)
 @click.argument("key")
 @click.argument("value")
-@click.option("--index", "paths", multiple=True, metavar="PATH", help='Embed this field, such as "title"; may be repeated.')
+@click.option(
+    "--index", "paths", multiple=True, metavar="PATH", help='Embed this field, such as "title"; may be repeated.'
+)
 @click.option("--no-index", is_flag=True, help="Store it, but do not make it searchable.")
 @click.option("--ttl", type=float, metavar="SECONDS", help="Seconds until it expires.")
 @click.option("--wait", is_flag=True, help="Wait until it is searchable.")
@@ -54,7 +56,9 @@ def put(
         receipt = store.put(namespace, key, document, index=index, ttl=ttl, wait=timeout if wait else None)
         answer = receipt_document(receipt)
     state = "new" if receipt.created else "replaced"
-    call.output.answer(answer, [f"Stored {item_name(receipt)} ({state}, version {receipt.version}, {answer['status']})"])
+    call.output.answer(
+        answer, [f"Stored {item_name(receipt)} ({state}, version {receipt.version}, {answer['status']})"]
+    )
 
 
 @click.command()
@@ -95,7 +99,14 @@ def delete(call: Invocation, namespace: tuple[str, ...], key: str, wait: bool, t
 @click.option("--limit", type=int, default=10, show_default=True, help="Most hits, 1 to 10,000.")
 @click.option("--offset", type=int, default=0, show_default=True, help="Hits to skip.")
 @click.option("--min-score", type=float, help="Smallest cosine similarity.")
-@click.option("--wait", type=float, default=10.0, show_default=True, metavar="SECONDS", help="Embedded: longest wait for what is pending.")
+@click.option(
+    "--wait",
+    type=float,
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Embedded: longest wait for what is pending.",
+)
 @common_options
 @click.pass_obj
 def search(

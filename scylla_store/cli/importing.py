@@ -20,10 +20,10 @@ from scylla_store.cli.sources import Folder, JsonLines, Shape, Source
     "--on-error", type=click.Choice(["stop", "skip"]), default="stop", show_default=True, help="What a bad line does."
 )
 @click.option("--restart", is_flag=True, help="Begin at the start, whatever an earlier run did.")
+@click.option("--wait/--no-wait", default=None, help="Wait until all is searchable; the default in embedded mode.")
 @click.option(
-    "--wait/--no-wait", default=None, help="Wait until all is searchable; the default in embedded mode."
+    "--batch", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Documents written at once."
 )
-@click.option("--batch", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Documents written at once.")
 @common_options
 @click.pass_obj
 def import_documents(
@@ -53,7 +53,9 @@ def import_documents(
     settings = call.settings()
     waits = settings.celery.broker_url is None if wait is None else wait
     with call.store(indexes=settings.celery.broker_url is None and waits) as store:
-        loader = Loader(store, opened, call.output, batch=batch, stops=on_error == "stop", options=[namespace, key_field])
+        loader = Loader(
+            store, opened, call.output, batch=batch, stops=on_error == "stop", options=[namespace, key_field]
+        )
         summary = loader.run(restart=restart, waits=waits)
     document: dict[str, Any] = {
         "stored": summary.stored,

@@ -1,6 +1,6 @@
 """Makes docs/reference/cli.md from the commands themselves.
 
-    python -m scylla_store.cli.reference > docs/reference/cli.md
+python -m scylla_store.cli.reference > docs/reference/cli.md
 """
 
 from __future__ import annotations

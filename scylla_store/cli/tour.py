@@ -68,7 +68,9 @@ class Tour:
         self._head("Reading the corpus")
         started = time.perf_counter()
         puts = corpus()[: self._limit]
-        _check(len(puts) >= SINGLE_PUTS // 2, "this Python has its documentation (its standard library has no sources?)")
+        _check(
+            len(puts) >= SINGLE_PUTS // 2, "this Python has its documentation (its standard library has no sources?)"
+        )
         self._note(documents=len(puts))
         self._say(f"{len(puts):,} documents: topics of the language reference and docstrings of the standard library")
         self._say(f"(read in {time.perf_counter() - started:.1f} s)")
@@ -103,13 +105,17 @@ class Tour:
         seconds, caught_up = self._wait(store)
         _check(store.count((ROOT,)) == expected, f"the index knows all {expected:,} documents")
         self._note(indexed_per_second=round(caught_up / seconds))
-        self._say(f"The other {caught_up:,} took {seconds:.1f} s ({caught_up / seconds:,.0f}/s); nothing is pending now.")
+        self._say(
+            f"The other {caught_up:,} took {seconds:.1f} s ({caught_up / seconds:,.0f}/s); nothing is pending now."
+        )
 
     def _wait(self, store: ScyllaStore) -> tuple[float, int]:
         started = time.perf_counter()
         waiting = store.status().pending
         with Progress(self._output, "   Indexing", waiting) as progress:
-            left = wait_for_index(store, _PATIENCE, lambda pending: progress.update(waiting - pending, waiting - pending))
+            left = wait_for_index(
+                store, _PATIENCE, lambda pending: progress.update(waiting - pending, waiting - pending)
+            )
         _check(left == 0, f"nothing is pending after {_PATIENCE:.0f} s")
         _check(store.status().dead == 0, "there are no dead letters")
         return max(1e-3, time.perf_counter() - started), waiting
@@ -134,7 +140,9 @@ class Tour:
         item = hit.item
         receipt = store.delete(item.namespace, item.key)
         found = store.search((ROOT,), QUERIES[0], limit=_HITS)
-        _check(all((one.item.namespace, one.item.key) != (item.namespace, item.key) for one in found), "it is not found")
+        _check(
+            all((one.item.namespace, one.item.key) != (item.namespace, item.key) for one in found), "it is not found"
+        )
         _check(store.get(item.namespace, item.key) is None, "it cannot be read")
         self._say(f"{item_name(item)} is deleted, and not found from then on;")
         receipt.wait(_PATIENCE)
@@ -160,8 +168,12 @@ class Tour:
             _check(stored >= acknowledged, "all that was acknowledged is stored")
             _check(indexed == stored, f"the index equals the documents ({indexed} and {stored})")
             _check(store.count((ROOT,)) == before, "what was there before is still there")
-        self._note(crash={"acknowledged": acknowledged, "pending": waiting, "stored": stored, "indexed": indexed, "missing": 0})
-        self._say(f"{acknowledged:,} acknowledged, {stored:,} stored, {indexed:,} searchable {seconds:.1f} s later; 0 missing.")
+        self._note(
+            crash={"acknowledged": acknowledged, "pending": waiting, "stored": stored, "indexed": indexed, "missing": 0}
+        )
+        self._say(
+            f"{acknowledged:,} acknowledged, {stored:,} stored, {indexed:,} searchable {seconds:.1f} s later; 0 missing."
+        )
 
     def _killed_writer(self, puts: list[Put]) -> int:
         """Returns how many of the puts were acknowledged to a child that was killed while it indexed them."""
@@ -190,7 +202,7 @@ class Tour:
             self._say(f"scylla-store --path {self._settings.path} list {format_namespace((ROOT, 'json'))}")
         else:
             self._say("The folder is removed; with --keep it stays, to look around in it.")
-        self._say("scylla-store put notes tea '{\"text\": \"Pour boiling water over the leaves.\"}'")
+        self._say('scylla-store put notes tea \'{"text": "Pour boiling water over the leaves."}\'')
         self._say("scylla-store search notes 'brewing tea'")
         self._say("README.md and docs/quickstart.md go on from here: Django, Flask, Celery, a cluster.")
 

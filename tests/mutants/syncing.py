@@ -121,12 +121,8 @@ SYNCING: tuple[Mutant, ...] = (
         "indexed when the versions agree",
         "Versions are what is compared everywhere else.",
         "planning.py",
-        """    wanted = {draft.id: draft.payload["fingerprint"] for draft in target}
-    return len(seen) == len(wanted) and all(wanted.get(point.id) == point.fingerprint for point in seen)
-""",
-        """    wanted = {draft.id: draft.payload["version"] for draft in target}
-    return len(seen) == len(wanted) and all(wanted.get(point.id) == point.version for point in seen)
-""",
+        "all(point.id in wanted and _is_right(point, wanted[point.id]) for point in seen)",
+        'all(point.id in wanted and wanted[point.id].payload["version"] == point.version for point in seen)',
         _PLANNING,
         _SYNC,
     ),
@@ -134,8 +130,8 @@ SYNCING: tuple[Mutant, ...] = (
         "indexed when all chunks are there",
         "What the document needs is there; what is more than that is not looked for.",
         "planning.py",
-        "return len(seen) == len(wanted) and all(wanted.get(point.id) == point.fingerprint for point in seen)",
-        "return wanted.items() <= {(point.id, point.fingerprint) for point in seen}",
+        "return len(seen) == len(wanted) and all(point.id in wanted and _is_right(point, wanted[point.id]) for point in seen)",
+        "return sum(point.id in wanted and _is_right(point, wanted[point.id]) for point in seen) == len(wanted)",
         _PLANNING,
         _SYNC,
     ),
@@ -143,10 +139,10 @@ SYNCING: tuple[Mutant, ...] = (
         "indexed when the first chunk is right",
         "Chunks are written together, so the first one seems to speak for all.",
         "planning.py",
-        "return len(seen) == len(wanted) and all(wanted.get(point.id) == point.fingerprint for point in seen)",
+        "return len(seen) == len(wanted) and all(point.id in wanted and _is_right(point, wanted[point.id]) for point in seen)",
         """if not target:
         return not seen
-    return any(point.id == target[0].id and wanted[point.id] == point.fingerprint for point in seen)""",
+    return any(point.id == target[0].id and _is_right(point, target[0]) for point in seen)""",
         _PLANNING,
         _SYNC,
     ),

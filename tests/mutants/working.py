@@ -62,7 +62,7 @@ WORKING: tuple[Mutant, ...] = (
         "a newer write is buried with the one that failed",
         "The item failed, so the item is dead.",
         "worker.py",
-        "            if write_id_of(cells) != failed.write_id:\n                self._begin_anew(refs, report)\n            elif",
+        "            if write_id_of(cells) != failed.write_id:\n                self._begin_anew(refs, cells, report)\n            elif",
         "            if",
         _WORKER,
     ),

@@ -17,6 +17,9 @@ from tests.simulation.world import World
 SECONDS = 60.0
 """How long shrinking may take."""
 
+_SHOWN = 150
+"""Lines at both ends of a trace."""
+
 Place = tuple[str, str, int]
 
 
@@ -88,11 +91,18 @@ def explain(seed: int, *, everything: bool = False, seconds: float = SECONDS) ->
     return "\n".join(
         [
             f"seed {name_of(seed, everything)}, shrunk from {failed} to {small}:",
-            *shown.trace,
+            *shortened(shown.trace),
             f"{type(shown.error).__name__}: {shown.error}",
             f"python -m tests.simulation replay {small.script.token()}",
         ]
     )
+
+
+def shortened(trace: list[str]) -> list[str]:
+    """The trace without its middle, when that is long: mostly somebody who waits."""
+    if len(trace) <= 2 * _SHOWN:
+        return trace
+    return [*trace[:_SHOWN], f"... {len(trace) - 2 * _SHOWN} more ...", *trace[-_SHOWN:]]
 
 
 class _Shrinker:

@@ -451,7 +451,7 @@ def _seeded(seed: int) -> Iterator[None]:
     try:
         with contextlib.ExitStack() as patches:
             patches.enter_context(mock.patch("os.urandom", source.randbytes))
-            for module in ("intents", "writes", "database.walk"):
+            for module in ("intents", "writes", "database.walk", "reconcile.reconciler", "reconcile.resync"):
                 patches.enter_context(mock.patch(f"scylla_store.{module}.SHARDS", 1))
             patches.enter_context(mock.patch("scylla_store.points.item_slice", lambda digest: int(digest[0], 16) % 2))
             patches.enter_context(mock.patch("scylla_store.reconcile.reconciler.SLICES", 2))

@@ -216,6 +216,29 @@ def test_a_document_that_kills_its_worker_is_counted_before_each_attempt() -> No
     assert "its worker died every time" in letter.message
 
 
+def test_a_document_that_kills_its_worker_for_an_intent_that_names_no_write_becomes_a_dead_letter_too() -> None:
+    # Given a repair, which names no write, and a worker that dies in the embedder
+    core = Core(embedder=FailingEmbedder(error=lambda: KeyboardInterrupt()))  # type: ignore[arg-type, return-value]
+    core.database.outbox.ack([core.ref(core.put()).intent.key])
+    core.repair()
+
+    # When it is dispatched again and again
+    deaths = 0
+    for _ in range(20):
+        for ref in core.refs():
+            try:
+                core.work(again(core, ref))
+            except KeyboardInterrupt:
+                deaths += 1
+
+    # Then it ends, after attempts of the repair and as many of the write that it led to
+    letter = core.database.letter(item_digest(ITEM))
+    assert letter is not None
+    assert letter.write_id == core.row().head.write_id  # type: ignore[union-attr]
+    assert 2 * core.settings.sync.max_attempts == deaths
+    assert core.refs() == []
+
+
 def test_attempts_that_were_spent_on_a_row_that_was_replaced_are_counted_anew() -> None:
     core = Core()
     ref = core.ref(core.put("old"))
