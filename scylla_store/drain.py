@@ -100,7 +100,9 @@ class Drain:
             self._database.outbox.sweep(horizon, limit - recent.pushed, push)
             outgoing.send()
         seen = self._database.outbox.summary(_SUMMARY_ROWS)
-        return DrainSummary(now, seen.pending, seen.retrying, seen.oldest_filed_at, seen.exact, outgoing.sent, backlog)
+        return DrainSummary(
+            now, seen.pending, seen.retrying, seen.oldest_filed_at, seen.exact, outgoing.sent, backlog, seen.due
+        )
 
     def _room(self) -> tuple[int | None, int]:
         """How many tasks wait, and how many more may be sent: none while the broker does not say how many wait."""

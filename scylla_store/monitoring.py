@@ -16,6 +16,7 @@ from scylla_store.settings.options import MonitoringSettings
 if TYPE_CHECKING:
     from statsd import StatsClient
 
+    from scylla_store.outlook import Outlook
     from scylla_store.reconcile import ReconcileReport
     from scylla_store.summary import DrainSummary
 
@@ -60,7 +61,7 @@ def tagged(**tags: str | int | None) -> Iterator[None]:
 class Metrics:
     """Counters, gauges and timers by StatsD over UDP: a server that is away costs nothing and loses its metrics.
 
-    Names, types and meanings stand in docs/reference/metrics.md; a test compares it with the code.
+    `metrics.METRICS` has their names, types and meanings.
     """
 
     def __init__(self, settings: MonitoringSettings) -> None:
@@ -96,15 +97,20 @@ class Metrics:
         finally:
             self.timing(name, time.perf_counter() - started)
 
-    def drained(self, summary: DrainSummary) -> None:
+    def drained(self, summary: DrainSummary, outlook: Outlook) -> None:
         """What a drain saw."""
         self.gauge("outbox.pending", summary.pending)
+        self.gauge("outbox.due", summary.due)
         self.gauge("outbox.retrying", summary.retrying)
         oldest = 0.0 if summary.oldest_filed_at is None else (summary.at - summary.oldest_filed_at) / SECOND
         self.gauge("outbox.oldest_seconds", max(0.0, oldest))
         if summary.backlog is not None:
             self.gauge("queue.backlog", summary.backlog)
         self.count("drain.dispatched", summary.dispatched)
+        self.gauge("workers.alive", outlook.workers)
+        self.gauge("workers.troubled", max((trouble.processes for trouble in outlook.troubles), default=0))
+        if outlook.letters is not None:
+            self.gauge("letters.dead", sum(outlook.letters.dead.values()))
 
     def reconciled(self, report: ReconcileReport) -> None:
         """What a reconciliation found, by kind."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from typing import Any
 
 from scylla_store.clock import VersionClock
 from scylla_store.embedders.base import Embedder
-from scylla_store.errors import DamagedRow, EmbedderUnavailable, StoreError, ValidationError
+from scylla_store.errors import DamagedRow, EmbedderUnavailable, StoreError, TransientError, ValidationError
 from scylla_store.failures import Failure
 from scylla_store.identity import ItemId, Namespace, checked_namespace, checked_text, namespace_digest, plain
 from scylla_store.index.base import Index, Match, Vector
 from scylla_store.items import Hit, Item
+from scylla_store.monitoring import Metrics
 from scylla_store.points import text_hash
 from scylla_store.reads import Reader, checked_limit
 from scylla_store.rows import Row
@@ -31,13 +33,20 @@ class Searcher:
     """Embeds the query, asks the index, reads the items."""
 
     def __init__(
-        self, reader: Reader, index: Index, embedder: Embedder, clock: VersionClock, open_index: Callable[[], None]
+        self,
+        reader: Reader,
+        index: Index,
+        embedder: Embedder,
+        clock: VersionClock,
+        open_index: Callable[[], None],
+        metrics: Metrics,
     ) -> None:
         self._reader = reader
         self._index = index
         self._embedder = embedder
         self._clock = clock
         self._open_index = open_index
+        self._metrics = metrics
 
     def search(
         self,
@@ -54,6 +63,21 @@ class Searcher:
         limit, offset = checked_limit(limit), checked_limit(offset, "offset", least=0)
         _check_score(min_score)
         text, numbers = self._checked_question(query, vector)
+        with self._measured():
+            return self._found(namespace, text, numbers, limit, offset, min_score)
+
+    @contextmanager
+    def _measured(self) -> Iterator[None]:
+        try:
+            with self._metrics.timed("search.run"):
+                yield
+        except TransientError:
+            self._metrics.count("search.failed")
+            raise
+
+    def _found(
+        self, namespace: Namespace, text: str, numbers: Vector | None, limit: int, offset: int, min_score: float | None
+    ) -> list[Hit]:
         self._open_index()
         vector = self._embedded(text) if numbers is None else numbers
         hits: dict[ItemId, Hit] = {}

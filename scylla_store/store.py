@@ -14,14 +14,15 @@ from scylla_store.dead_letters import DeadLetters
 from scylla_store.dispatch import Dispatcher
 from scylla_store.embedders.base import Embedder, EmbedFunction
 from scylla_store.errors import ConfigurationError, StoreClosed
+from scylla_store.health import Examination, Health
 from scylla_store.identity import Namespace, checked_namespace, namespace_digest
 from scylla_store.index.base import Index
 from scylla_store.items import Hits, Item, Page, Put
-from scylla_store.operations import Health, Operations, Status
 from scylla_store.receipts import Receipt, checked_seconds, wait_for
 from scylla_store.reconcile import Progress, ReconcileReport, resync
 from scylla_store.rows import IndexSpec
 from scylla_store.settings.options import Settings
+from scylla_store.status import Status, read_status
 from scylla_store.wiring import Parts
 from scylla_store.writes import Change
 
@@ -228,7 +229,7 @@ class ScyllaStore:
 
     def status(self, exact: bool = False) -> Status:
         """How far the index is behind: the last drain's summary and its age, or exact counts."""
-        return Operations(self.parts).status(exact=exact)
+        return read_status(self.parts, exact=exact)
 
     def reconcile(
         self,
@@ -265,8 +266,8 @@ class ScyllaStore:
         return resync(parts.database, parts.reader, parts.clock.now, namespace)
 
     def health(self) -> dict[str, Health]:
-        """One line for each dependency: ok, degraded or down, latency in seconds, reason."""
-        return Operations(self.parts).health()
+        """One line for each dependency, and for the work in the background: ok, degraded or down, latency, reason."""
+        return Examination(self.parts).lines()
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Hands everything collected to the broker now; False when that took longer than `timeout` seconds."""

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeVar
 
 from scylla_store.database.base import Database
 
 NAME = "drain.summary"
+FAILURE = "drain.failure"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class DrainSummary:
-    """What the last drain saw. Times are microseconds; counts are exact only when `exact`."""
+    """What the last drain saw. Times are microseconds; counts are exact only when `exact`.
+
+    Older workers write and read it beside newer ones: a new field needs a default.
+    """
 
     at: int
     pending: int
@@ -21,6 +28,7 @@ class DrainSummary:
     exact: bool
     dispatched: int
     backlog: int | None
+    due: int = 0
 
 
 def store_summary(database: Database, summary: DrainSummary) -> None:
@@ -33,9 +41,33 @@ def load_summary(database: Database) -> DrainSummary | None:
     stored = database.state(NAME)
     if stored is None:
         return None
-    found = json.loads(stored)
-    known = {field.name for field in fields(DrainSummary)}
     try:
-        return DrainSummary(**{name: value for name, value in found.items() if name in known})
+        return known(DrainSummary, json.loads(stored))
     except TypeError:
         return None
+
+
+@dataclass(frozen=True)
+class DrainFailure:
+    """Why a drain could not finish: when (microseconds, of a clock that may be wrong), where (host/pid) and the reason."""
+
+    at: int = 0
+    process: str = ""
+    reason: str = ""
+
+
+def store_failure(database: Database, failure: DrainFailure) -> None:
+    """Keeps it for `load_failure` in any process."""
+    database.set_state(FAILURE, json.dumps(asdict(failure)).encode())
+
+
+def load_failure(database: Database) -> DrainFailure | None:
+    """The last failure of a drain; None when there was none."""
+    stored = database.state(FAILURE)
+    return None if stored is None else known(DrainFailure, json.loads(stored))
+
+
+def known(kind: type[T], stored: dict[str, Any]) -> T:
+    """An object of stored fields, without those that this version does not know."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in stored.items() if name in names})

@@ -21,9 +21,11 @@ from scylla_store.drain import Drain, Scope
 from scylla_store.embedders.base import Embedder, EmbedFunction
 from scylla_store.errors import ConfigurationError, EmbedderUnavailable, IndexUnavailable, StoreClosed
 from scylla_store.executor import InProcessExecutor
+from scylla_store.heartbeats import EVERY, Heart
 from scylla_store.index.base import Index, IndexSpecification
 from scylla_store.intents import Ref
 from scylla_store.monitoring import Metrics
+from scylla_store.outlook import observe
 from scylla_store.points import Recipe
 from scylla_store.publisher import Publisher
 from scylla_store.reads import Reader
@@ -105,6 +107,11 @@ class Parts:
         """Whether the index is a folder that one process owns."""
         return self._given_index is None and self.settings.index.url is None
 
+    @property
+    def has_workers(self) -> bool:
+        """Whether Celery workers index, and beat starts the drains."""
+        return self.settings.celery.broker_url is not None
+
     @made_once
     def database(self) -> Database:
         if self._given_database is not None:
@@ -146,6 +153,15 @@ class Parts:
     @made_once
     def embedder_breaker(self) -> Breaker:
         return self._breaker("embedder", "The embedder", EmbedderUnavailable)
+
+    @property
+    def breakers(self) -> tuple[Breaker, ...]:
+        """Those of this process."""
+        return self.index_breaker, self.embedder_breaker
+
+    @made_once
+    def heart(self) -> Heart:
+        return Heart(self.database, self.clock.now, self.guard, self.breakers)
 
     def _breaker(self, name: str, what: str, unavailable: type[IndexUnavailable | EmbedderUnavailable]) -> Breaker:
         def notice(event: str) -> None:
@@ -221,7 +237,7 @@ class Parts:
 
     @made_once
     def searcher(self) -> Searcher:
-        return Searcher(self.reader, self.index, self.embedder, self.clock, self.open_index)
+        return Searcher(self.reader, self.index, self.embedder, self.clock, self.open_index, self.metrics)
 
     @made_once
     def encoder(self) -> Callable[[Any], Any] | None:
@@ -289,6 +305,8 @@ class _Engine:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._reconcile_at = time.monotonic() + parts.settings.reconcile.interval
+        self._look_at = 0.0
+        self._was_pending = False
 
     def open(self) -> None:
         self._parts.open_index()
@@ -296,11 +314,15 @@ class _Engine:
             self._reconcile_at = 0.0
 
     def work(self, refs: Sequence[Ref]) -> None:
-        self._parts.worker.work(refs)
+        self._parts.heart.count(self._parts.worker.work(refs).acked)
 
     def catch_up(self, scope: Scope) -> None:
-        self._parts.drain.run(scope if self._parts.is_embedded else Scope.DUE)
-
+        summary = self._parts.drain.run(scope if self._parts.is_embedded else Scope.DUE)
+        if summary is not None and (summary.pending or self._was_pending) and time.monotonic() >= self._look_at:
+            # Written down only while there is something to do: an idle store writes nothing to its disk.
+            self._parts.heart.beat()
+            observe(self._parts.database, summary)
+            self._look_at, self._was_pending = time.monotonic() + EVERY, bool(summary.pending)
         if time.monotonic() >= self._reconcile_at and not self._parts.dispatcher.backlog():
             report = self._parts.reconciler.go_on(_PIECE)
             if report is not None:

@@ -53,12 +53,16 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class OutboxSummary:
-    """What waits: counts up to `limit` (then `exact` is False) and the earliest time of filing (microseconds)."""
+    """What waits: counts up to `limit` (then `exact` is False) and the earliest time of filing (microseconds).
+
+    `due` is how many of them the next drain may dispatch: their next attempt is not after now.
+    """
 
     pending: int
     retrying: int
     oldest_filed_at: int | None
     exact: bool
+    due: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,18 +102,19 @@ class SlottedOutbox:
         """See `Outbox.summary`. Expiries that are not due yet are not pending."""
         now = self._clock()
         slots = self._counted_slots(now)
-        pending = retrying = seen = 0
+        pending = retrying = due = seen = 0
         oldest: int | None = None
         for entry in self._entries(itertools.islice(slots, _MAX_SLOTS_COUNTED)):
             if seen == limit:
-                return OutboxSummary(pending, retrying, oldest, exact=False)
+                return OutboxSummary(pending, retrying, oldest, exact=False, due=due)
             seen += 1
             if entry.intent.kind is Kind.EXPIRY and entry.next_attempt > now:
                 continue
             pending += 1
             retrying += entry.attempts > 0
+            due += entry.next_attempt <= now
             oldest = entry.intent.filed_at if oldest is None else min(oldest, entry.intent.filed_at)
-        return OutboxSummary(pending, retrying, oldest, exact=next(slots, None) is None)
+        return OutboxSummary(pending, retrying, oldest, exact=next(slots, None) is None, due=due)
 
     def waiting(self, limit: int) -> Waiting:
         """See `Outbox.waiting`."""

@@ -24,6 +24,7 @@ from scylla_store.errors import LeaseLost, StoreError, TombstoneLimit
 from scylla_store.identity import SLICES, ItemId, item_digest
 from scylla_store.index.base import Index
 from scylla_store.intents import SHARDS, Kind, new_intent
+from scylla_store.monitoring import tagged
 from scylla_store.points import Recipe
 from scylla_store.reconcile.compare import Drift, item_of
 from scylla_store.reconcile.looks import Looks, Suspect
@@ -237,8 +238,10 @@ class Reconciler:
         self._rebuild.compared(walk.started_at)
         self._store(walk)
         if report.drift > self._settings.drift_threshold:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in report.kinds().items() if count)
-            log.error("Reconciliation %s found drift: %s; %d repairs are filed.", report.id, kinds, report.repaired)
+            found = {kind: count for kind, count in report.kinds().items() if count}
+            kinds = ", ".join(f"{count} {kind}" for kind, count in found.items())
+            with tagged(task="reconcile", reason="drift", **found):
+                log.error("Reconciliation %s found drift: %s; %d repairs are filed.", report.id, kinds, report.repaired)
         else:
             log.info("Reconciliation %s compared %d rows and %d points.", report.id, report.scanned, report.points)
         return report

@@ -56,7 +56,7 @@ def shown(option: Option, value: Any) -> str:
     """The value of an option for messages and for `scylla-store settings`."""
     if value is None:
         return "none"
-    if option.secret and not (option.is_url and isinstance(value, str) and "://" in value):
+    if option.secret and not (option.is_url and isinstance(value, str) and _SCHEME.match(value)):
         return repr(HIDDEN)
     if callable(value):
         return f"{getattr(value, '__module__', '?')}:{getattr(value, '__qualname__', type(value).__qualname__)}"

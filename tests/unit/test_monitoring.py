@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import logging
+import re
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
+from scylla_store.errors import EmbedderUnavailable
+from scylla_store.metrics import METRICS, metrics_page
 from scylla_store.monitoring import Metrics, sanitised, start_sentry
-from scylla_store.settings.options import MonitoringSettings
+from scylla_store.outlook import LetterCount, Outlook, Trouble
+from scylla_store.settings.options import BreakerSettings, MonitoringSettings, Settings
 from scylla_store.summary import DrainSummary
+from scylla_store.testing import FailingEmbedder, TestingStore
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -48,18 +58,107 @@ def test_counters_gauges_and_timers_arrive_under_the_prefix(metrics: Metrics, re
     ]
 
 
-def test_a_drain_reports_what_waits_and_for_how_long(metrics: Metrics, receiver: socket.socket) -> None:
+def test_a_drain_reports_what_waits_and_for_how_long_what_is_dead_and_who_works(
+    metrics: Metrics, receiver: socket.socket
+) -> None:
     summary = DrainSummary(
-        at=9_000_000, pending=5, retrying=2, oldest_filed_at=6_000_000, exact=True, dispatched=4, backlog=1
+        at=9_000_000, pending=5, retrying=2, oldest_filed_at=6_000_000, exact=True, dispatched=4, backlog=1, due=3
     )
-    metrics.drained(summary)
-    assert {receiver.recv(1000).decode() for _ in range(5)} == {
+    troubles = [Trouble("index", 2, "away", "host/1"), Trouble("embedder", 1, "away", "host/1")]
+    outlook = Outlook(letters=LetterCount({"BadVector": 6, "DocumentFailed": 1}), workers=8, troubles=troubles)
+    metrics.drained(summary, outlook)
+    assert {receiver.recv(1000).decode() for _ in range(9)} == {
         "shop_1.outbox.pending:5|g",
+        "shop_1.outbox.due:3|g",
         "shop_1.outbox.retrying:2|g",
         "shop_1.outbox.oldest_seconds:3.0|g",
         "shop_1.queue.backlog:1|g",
         "shop_1.drain.dispatched:4|c",
+        "shop_1.letters.dead:7|g",
+        "shop_1.workers.alive:8|g",
+        "shop_1.workers.troubled:2|g",
     }
+
+
+def test_a_reconciliation_reports_what_it_found(metrics: Metrics, receiver: socket.socket) -> None:
+    metrics.reconciled(scanned=100, drift=3, repaired=2)
+    assert {receiver.recv(1000).decode() for _ in range(3)} == {
+        "shop_1.reconcile.scanned:100|c",
+        "shop_1.reconcile.drift:3|g",
+        "shop_1.reconcile.repaired:2|c",
+    }
+
+
+def test_what_is_inside_is_timed_also_when_it_fails(metrics: Metrics, receiver: socket.socket) -> None:
+    with pytest.raises(RuntimeError), metrics.timed("search.run"):
+        raise RuntimeError
+    assert re.fullmatch(r"shop_1\.search\.run:[\d.]+\|ms", receiver.recv(1000).decode())
+
+
+def test_after_closing_nothing_is_sent_and_no_socket_opened(metrics: Metrics, receiver: socket.socket) -> None:
+    metrics.close()
+    metrics.count("late")
+    receiver.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        receiver.recv(1000)
+
+
+def test_a_search_is_timed_and_a_failed_one_counted(receiver: socket.socket, tmp_path: Path) -> None:
+    # Given a store that sends metrics, and whose embedder is away
+    monitoring = MonitoringSettings(statsd_host="127.0.0.1", statsd_port=receiver.getsockname()[1])
+    settings = Settings(monitoring=monitoring, breaker=BreakerSettings(failures=1))
+    embedder = FailingEmbedder(error=EmbedderUnavailable("away"))
+    with TestingStore(tmp_path, settings=settings, embedder=embedder) as store:
+        # When somebody searches twice
+        for _ in range(2):
+            with pytest.raises(EmbedderUnavailable):
+                store.search((), "tea")
+        received = [receiver.recv(1000).decode().partition(":")[0] for _ in range(6)]
+    # Then both are seen, and the circuit
+    assert received == [
+        "scylla_store.breaker.embedder.opened",
+        "scylla_store.search.run",
+        "scylla_store.search.failed",
+        "scylla_store.breaker.embedder.refused",
+        "scylla_store.search.run",
+        "scylla_store.search.failed",
+    ]
+
+
+_KINDS = {"count": "counter", "gauge": "gauge", "timing": "timer", "timed": "timer"}
+
+
+def _sent() -> set[tuple[str, str]]:
+    """Names and types of the metrics that the code sends; what a name is made of at run time stands as *."""
+    found = set()
+    for path in (ROOT / "scylla_store").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                kind, name = _KINDS.get(node.func.attr), _pattern(node.args[0])
+                if kind is not None and "." in name:
+                    found.add((name, kind))
+    return found
+
+
+def _pattern(name: ast.expr) -> str:
+    if isinstance(name, ast.JoinedStr):
+        return "".join(_pattern(part) if isinstance(part, ast.Constant) else "*" for part in name.values)
+    return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else ""
+
+
+def test_every_metric_that_is_sent_is_documented_and_the_other_way_round() -> None:
+    sent, known = _sent(), {(metric.name, metric.kind) for metric in METRICS}
+
+    assert {one for one in sent if not any(_is(one, other) for other in known)} == set()
+    assert {other for other in known if not any(_is(one, other) for one in sent)} == set()
+
+
+def _is(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    return fnmatch(other[0], one[0]) and one[1] == other[1]
+
+
+def test_the_reference_page_is_made_of_the_metrics() -> None:
+    assert metrics_page() == (ROOT / "docs" / "reference" / "metrics.md").read_text()
 
 
 def test_a_count_of_nothing_is_not_sent(metrics: Metrics, receiver: socket.socket) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scylla_store.contrib.celery.brokers import same_broker
 from scylla_store.contrib.celery.eager import installed_settings, remember
+from scylla_store.contrib.celery.heart import HeartThread, beat_with
 from scylla_store.contrib.celery.names import DRAIN_OUTBOX, RECONCILE, SYNC_ITEMS
 from scylla_store.contrib.celery.processes import ProcessStore
 from scylla_store.contrib.celery.tasks import Tasks
@@ -55,7 +56,9 @@ def install(app: Celery, settings: Settings | None = None, *, store: ScyllaStore
     _register(app, Tasks(stores, settings), settings)
     _route(app, settings)
     _schedule(app, settings)
-    _close_at_the_end(stores)
+    heart = HeartThread(stores)
+    beat_with(app, heart)
+    _end_with_the_process(heart, stores)
     remember(app, settings)
 
 
@@ -150,9 +153,13 @@ def _schedule(app: Celery, settings: Settings) -> None:
     app.conf.beat_schedule = {**entries, **(app.conf.beat_schedule or {})}
 
 
-def _close_at_the_end(stores: ProcessStore) -> None:
+def _end_with_the_process(heart: HeartThread, stores: ProcessStore) -> None:
     """The prefork pool announces the end of each child, the solo and threads pools only that of the worker."""
     from celery import signals
 
-    signals.worker_process_shutdown.connect(stores.close, weak=False)
-    signals.worker_shutdown.connect(stores.close, weak=False)
+    def end(**_: Any) -> None:
+        heart.stop()
+        stores.close()
+
+    signals.worker_process_shutdown.connect(end, weak=False)
+    signals.worker_shutdown.connect(end, weak=False)

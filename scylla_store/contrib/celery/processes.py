@@ -28,35 +28,32 @@ class ProcessStore:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._made: ScyllaStore | None = None
-        self._metrics: Metrics | None = None
 
     def get(self) -> ScyllaStore:
         """This process's store. An embedded index is opened; EmbeddedIndexBusy while another process owns it."""
-        self._notice_fork()
-        store = self._given or self._make()
+        store = self.store
         if store.parts.is_embedded:
             store.parts.open_index()
         return store
 
     @property
+    def store(self) -> ScyllaStore:
+        """This process's store, as it is."""
+        self._notice_fork()
+        return self._given or self._make()
+
+    @property
     def metrics(self) -> Metrics:
         """This process's counters and gauges."""
-        self._notice_fork()
-        with self._lock:
-            if self._metrics is None:
-                self._metrics = Metrics(self._settings.monitoring)
-            return self._metrics
+        return self.store.parts.metrics
 
     def close(self, **_: Any) -> None:
         """Closes what was made in this process; connected to Celery's signals for the end of a process."""
         self._notice_fork()
         with self._lock:
             store, self._made = self._made, None
-            metrics, self._metrics = self._metrics, None
         if store is not None:
             store.close()
-        if metrics is not None:
-            metrics.close()
 
     def _make(self) -> ScyllaStore:
         with self._lock:

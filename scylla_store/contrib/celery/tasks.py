@@ -6,14 +6,19 @@ import logging
 import random
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from scylla_store.contrib.celery.dispatcher import describe, message_lifetime
 from scylla_store.contrib.celery.processes import ProcessStore
 from scylla_store.drain import dispatch_lifetime
 from scylla_store.errors import TransientError
+from scylla_store.heartbeats import process_name
 from scylla_store.intents import from_wire, to_wire
+from scylla_store.outlook import observe
 from scylla_store.settings.options import Settings
+from scylla_store.summary import DrainFailure, store_failure
+from scylla_store.wiring import Parts
 from scylla_store.worker import WorkReport
 
 log = logging.getLogger(__name__)
@@ -49,6 +54,7 @@ class Tasks:
             dispatcher=store.parts.dispatcher,
             postpone=0.0 if countdown is None else countdown + dispatch_lifetime(self._settings),
         )
+        store.parts.heart.count(report.acked)
         self._measure(report, time.perf_counter() - started)
         result = _summed(report, message.get("before"))
         if report.retry and countdown is not None:
@@ -64,17 +70,20 @@ class Tasks:
         """Dispatches what is due; None when another drain is at it, or when it could not finish (the next one goes on)."""
         if not self._draining.acquire(blocking=False):
             return None
+        parts = self._stores.store.parts
         try:
-            summary = self._stores.get().parts.drain.run()
+            self._stores.get()
+            with parts.metrics.timed("drain.run"):
+                summary = parts.drain.run()
+            if summary is None:
+                return None
+            parts.metrics.drained(summary, observe(parts.database, summary))
         except TransientError as exc:
             log.warning("The drain did not finish, the next one goes on: %s", exc)
-            self._stores.metrics.count("drain.failed")
+            self._note_failure(parts, exc)
             return None
         finally:
             self._draining.release()
-        if summary is None:
-            return None
-        self._stores.metrics.drained(summary)
         return {"pending": summary.pending, "dispatched": summary.dispatched, "backlog": summary.backlog}
 
     def reconcile(self) -> dict[str, Any] | None:
@@ -91,6 +100,13 @@ class Tasks:
             return None
         self._stores.metrics.reconciled(report)
         return report.as_dict()
+
+    def _note_failure(self, parts: Parts, exc: TransientError) -> None:
+        """For `health`, as far as the database takes it."""
+        parts.metrics.count("drain.failed")
+        failure = DrainFailure(parts.clock.now() - parts.guard.skew, process_name(), str(exc))
+        with suppress(TransientError):
+            store_failure(parts.database, failure)
 
     def _countdown(self, task: Any) -> float | None:
         """Seconds until a short retry of this run, with jitter; None when it was the last one, or eager: nobody waits there."""

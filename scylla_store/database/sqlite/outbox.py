@@ -32,10 +32,10 @@ _BY_ROWID = f"SELECT {_COLUMNS} FROM outbox WHERE rowid IN ({{}}) AND next_attem
 # Expiries that are not due yet are not pending.
 _SUMMARY = """
     SELECT count(*), count(CASE WHEN waits THEN 1 END), count(CASE WHEN waits AND attempts > 0 THEN 1 END),
-        min(CASE WHEN waits THEN filed_at END)
+        min(CASE WHEN waits THEN filed_at END), count(CASE WHEN is_due THEN 1 END)
     FROM (
-        SELECT kind <> 'expiry' OR next_attempt <= ? AS waits, attempts, filed_at
-        FROM outbox ORDER BY next_attempt, due LIMIT ?
+        SELECT kind <> 'expiry' OR next_attempt <= ?1 AS waits, next_attempt <= ?1 AS is_due, attempts, filed_at
+        FROM outbox ORDER BY next_attempt, due LIMIT ?2
     )"""
 _WAITING = """
     SELECT namespace, key, filed_at FROM outbox WHERE kind <> 'expiry' OR due <= ?
@@ -113,8 +113,8 @@ class SQLiteOutbox:
         self._ready()
         with self._connections.reading() as connection:
             found = connection.execute(_SUMMARY, (self._clock(), limit + 1)).fetchone()
-        seen, pending, retrying, oldest = found
-        return OutboxSummary(min(pending, limit), retrying, oldest, exact=seen <= limit)
+        seen, pending, retrying, oldest, due = found
+        return OutboxSummary(min(pending, limit), retrying, oldest, exact=seen <= limit, due=min(due, limit))
 
     def waiting(self, limit: int) -> Waiting:
         """See `Outbox.waiting`."""

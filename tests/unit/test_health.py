@@ -1,0 +1,155 @@
+"""Health of a store, as an operator sees it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scylla_store import EmbedderUnavailable
+from scylla_store.clock import SECOND
+from scylla_store.database.base import ClockReading
+from scylla_store.errors import ClockSkew, IndexUnavailable
+from scylla_store.health import Examination, Health
+from scylla_store.settings.options import BreakerSettings, CelerySettings
+from scylla_store.summary import DrainFailure, store_failure
+from scylla_store.testing import FailingEmbedder, NonsenseEmbedder, TestingStore
+from tests.unit.core import SETTINGS, Core, raises
+
+
+def test_an_embedded_store_is_healthy_and_has_a_line_for_each_dependency(tmp_path: Path) -> None:
+    with TestingStore(tmp_path) as store:
+        health = store.health()
+
+    assert {name: line.state for name, line in health.items()} == {
+        "database": "ok", "index": "ok", "broker": "ok", "embedder": "ok",
+    }  # fmt: skip
+    assert all(line.latency is not None and line.latency >= 0 for line in health.values())
+
+
+@pytest.mark.parametrize(
+    ("embedder", "reason"),
+    [
+        (FailingEmbedder(error=RuntimeError("no CUDA")), "RuntimeError: no CUDA"),
+        (FailingEmbedder(error=EmbedderUnavailable("the service is away")), "the service is away"),
+        (NonsenseEmbedder("nan"), "not finite"),
+    ],
+)
+def test_an_embedder_that_fails_is_down_with_its_reason_and_no_other_line_is(
+    tmp_path: Path, embedder: FailingEmbedder | NonsenseEmbedder, reason: str
+) -> None:
+    with TestingStore(tmp_path, embedder=embedder) as store:
+        health = store.health()
+
+    assert reason in str(health["embedder"].reason)
+    assert [name for name, line in health.items() if line.state == "down"] == ["embedder"]
+
+
+def test_an_index_that_another_store_owns_is_down_and_says_where_to_search(tmp_path: Path) -> None:
+    with TestingStore(tmp_path) as owner, TestingStore(tmp_path) as other:
+        owner.put(("docs",), "k", {"text": "words"}, wait=0)
+
+        health = other.health()
+
+    assert health["database"].state == "ok"
+    assert health["index"].state == "down"
+    assert "index.url" in str(health["index"].reason)
+
+
+def cluster(**options: Any) -> Core:
+    """A core whose documents are indexed by workers."""
+    celery = CelerySettings(broker_url="redis://localhost:1/0", drain_interval=10.0)
+    return Core(settings=replace(SETTINGS, celery=celery, **options))
+
+
+def line(core: Core, name: str) -> Health:
+    return Examination(core.parts).lines()[name]
+
+
+def test_a_drain_that_is_late_is_seen_within_half_a_minute_and_says_what_to_look_at() -> None:
+    core = cluster()
+    assert line(core, "drain").state == "degraded"
+    assert "no drain ran yet" in str(line(core, "drain").reason)
+    # When a drain runs
+    core.parts.drain.run()
+    core.clock.advance(20)
+    # Then it is well, also when the next one is a little late
+    assert line(core, "drain").state == "ok"
+    # And when two have failed to come, it is not
+    core.clock.advance(8)
+    assert line(core, "drain").state == "degraded"
+    assert "the last drain was 28 s ago, and it should run every 10 s; is 'scylla-store beat' running" in str(
+        line(core, "drain").reason
+    )
+
+
+def test_a_drain_that_fails_says_why_and_where() -> None:
+    core = cluster()
+    core.parts.drain.run()
+    core.clock.advance(60)
+    store_failure(core.database, DrainFailure(core.clock() - SECOND, "host7/123", "the clock is an hour off"))
+
+    assert "it failed on host7/123: the clock is an hour off" in str(line(core, "drain").reason)
+
+    # But not when that was before the last one that went well
+    core.parts.drain.run()
+    core.clock.advance(60)
+    assert "host7" not in str(line(core, "drain").reason)
+
+
+def test_workers_are_seen_by_their_signs_of_life() -> None:
+    core = cluster()
+    assert "no worker gave a sign of life within 20 s" in str(line(core, "workers").reason)
+
+    core.parts.heart.beat()
+    assert line(core, "workers").state == "ok"
+
+    core.clock.advance(20)
+    assert line(core, "workers").state == "degraded"
+
+
+def test_a_worker_whose_circuit_is_open_is_named_with_the_reason() -> None:
+    core = cluster(breaker=BreakerSettings(failures=1))
+    core.index.count = lambda **_: raises(IndexUnavailable("connection refused"))  # type: ignore[method-assign, func-returns-value]
+    with pytest.raises(IndexUnavailable):
+        core.parts.index.count(prefix=None, now=0)
+    core.parts.heart.beat()
+
+    workers, index = line(core, "workers"), line(core, "index")
+
+    assert workers.state == "degraded"
+    assert "1 of 1 worker processes do not work" in str(workers.reason)
+    assert "index: its circuit is open: IndexUnavailable: connection refused" in str(workers.reason)
+    # And the line of this process's own circuit tells that the index is there again
+    assert index.state == "degraded"
+    assert "it answers, but this process's circuit is open and tries it in 10.0 s" in str(index.reason)
+
+
+def test_an_embedder_that_is_back_before_its_circuit_is_closed_is_degraded(tmp_path: Path) -> None:
+    embedder = FailingEmbedder(error=EmbedderUnavailable("away"), times=5)
+    with TestingStore(tmp_path, embedder=embedder) as store:
+        for _ in range(5):
+            with pytest.raises(EmbedderUnavailable):
+                store.search((), "tea")
+        health = store.health()
+
+    assert health["embedder"].state == "degraded"
+    assert "circuit is open" in str(health["embedder"].reason)
+
+
+def test_a_worker_whose_clock_is_refused_is_alive_and_troubled() -> None:
+    # Given a worker an hour ahead of the database
+    core = cluster()
+    core.database.clock = lambda: ClockReading(core.clock() - 3600 * SECOND, {})  # type: ignore[method-assign]
+    with pytest.raises(ClockSkew):
+        core.parts.guard.check()
+    core.parts.heart.beat()
+    # When somebody with a right clock looks
+    core.clock.advance(-3600)
+    core.database.clock = lambda: ClockReading(core.clock(), {})  # type: ignore[method-assign]
+    workers = Examination(core.elsewhere).lines()["workers"]
+    # Then it is alive, and it is said what is wrong with it
+    assert "1 of 1 worker processes do not work" in str(workers.reason)
+    assert "clock: This machine's clock is +3600.0 s from the database's" in str(workers.reason)
