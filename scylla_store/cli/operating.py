@@ -77,7 +77,8 @@ def _status_rows(seen: Status) -> Iterator[tuple[str, str]]:
     if seen.workers is not None:
         yield "workers", f"{seen.workers:,} processes"
     for trouble in seen.troubles:
-        yield "trouble", f"{trouble.name}, in {trouble.processes:,} processes such as {trouble.process}: {trouble.reason}"
+        who = f"{trouble.processes:,} processes such as {trouble.process}"
+        yield "trouble", f"{trouble.name}, in {who}: {trouble.reason}"
     if seen.last_reconcile is not None:
         yield "reconciled", _reconciled(seen.last_reconcile)
     if seen.age_seconds is None:
