@@ -93,11 +93,13 @@ class Drain:
         if room > 0:
             horizon = now if scope is Scope.DUE else _END_OF_TIME
             limit = self._settings.sync.drain_limit
-            outgoing.allow(room // 2)
-            recent = self._database.outbox.sweep(horizon, limit // 2, push, since=now - self._recent())
-            outgoing.send()
+            pushed = 0
+            if scope is not Scope.ALL:  # which takes what was just dispatched once more
+                outgoing.allow(room // 2)
+                pushed = self._database.outbox.sweep(horizon, limit // 2, push, since=now - self._recent()).pushed
+                outgoing.send()
             outgoing.allow(room - outgoing.tasks)
-            self._database.outbox.sweep(horizon, limit - recent.pushed, push)
+            self._database.outbox.sweep(horizon, limit - pushed, push)
             outgoing.send()
         seen = self._database.outbox.summary(_SUMMARY_ROWS)
         return DrainSummary(
