@@ -17,10 +17,12 @@ from pathlib import Path
 
 import pytest
 
+from scylla_store.clock import SECOND
 from scylla_store.errors import EmbedderUnavailable
 from scylla_store.metrics import METRICS, metrics_page
 from scylla_store.monitoring import Metrics, sanitised, start_sentry
 from scylla_store.outlook import LetterCount, Outlook, Trouble
+from scylla_store.reconcile.rounds import Round
 from scylla_store.settings.options import BreakerSettings, MonitoringSettings, Settings
 from scylla_store.summary import DrainSummary
 from scylla_store.testing import FailingEmbedder, TestingStore
@@ -80,12 +82,18 @@ def test_a_drain_reports_what_waits_and_for_how_long_what_is_dead_and_who_works(
     }
 
 
-def test_a_reconciliation_reports_what_it_found(metrics: Metrics, receiver: socket.socket) -> None:
-    metrics.reconciled(scanned=100, drift=3, repaired=2)
-    assert {receiver.recv(1000).decode() for _ in range(3)} == {
-        "shop_1.reconcile.scanned:100|c",
+def test_a_reconciliation_reports_what_it_found_by_kind(metrics: Metrics, receiver: socket.socket) -> None:
+    walk = Round.new(by="beat", full=False, dry_run=False, now=0)
+    walk.counts.update({"scanned": 100, "missing": 2, "stale": 1, "repaired": 3})
+    metrics.reconciled(walk.report(2 * SECOND))
+    received = {receiver.recv(1000).decode() for _ in range(12)}
+    assert received >= {
+        "shop_1.reconcile.missing:2|g",
+        "shop_1.reconcile.orphan:0|g",
         "shop_1.reconcile.drift:3|g",
-        "shop_1.reconcile.repaired:2|c",
+        "shop_1.reconcile.scanned:100|c",
+        "shop_1.reconcile.repaired:3|c",
+        "shop_1.reconcile.run:2000.000000|ms",
     }
 
 
