@@ -54,7 +54,7 @@ def tagged(**tags: str | int | None) -> Iterator[None]:
     with sdk.new_scope() as scope:
         for name, value in tags.items():
             if value is not None:
-                scope.set_tag(f"scylla_store.{name}", value)
+                scope.set_tag(f"scylla_store.{name}", str(value))
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -9,7 +10,10 @@ from collections.abc import Mapping
 from scylla_store.clock import SECOND, Clock
 from scylla_store.database.base import Database
 from scylla_store.errors import ClockSkew
+from scylla_store.monitoring import tagged
 from scylla_store.settings.options import ClockSettings
+
+log = logging.getLogger(__name__)
 
 
 class SkewGuard:
@@ -28,6 +32,7 @@ class SkewGuard:
         self.skew = 0
         self.slow_nodes: Mapping[str, int] = {}
         self.applies = True
+        self._is_refused = False
 
     def check(self) -> None:
         """Raises ClockSkew while the difference is above `clock.max_clock_skew`."""
@@ -37,10 +42,13 @@ class SkewGuard:
                     self._compare()
         if abs(self.skew) > self._settings.max_clock_skew * SECOND:
             self._checked_at = None  # ask again at once: the clock may be right by then
-            raise ClockSkew(
+            error = ClockSkew(
                 f"This machine's clock is {self.skew / SECOND:+.1f} s from the database's, more than clock.max_clock_skew"
                 f" ({self._settings.max_clock_skew} s) allows; synchronise the clocks (chrony, ntpd)"
             )
+            self._say(error)
+            raise error
+        self._say(None)
 
     def refuse_far_ahead(self, floor: int, what: str) -> None:
         """Raises ClockSkew when a stored version lies further ahead than clocks may differ."""
@@ -50,6 +58,17 @@ class SkewGuard:
                 f"The stored version of {what} lies {ahead / SECOND:.1f} s in the future, more than clock.max_clock_skew"
                 f" ({self._settings.max_clock_skew} s) allows: some writer's clock was fast; wait, or correct the clocks"
             )
+
+    def _say(self, refusal: ClockSkew | None) -> None:
+        """Once when it begins and once when it ends: whoever is refused may be asked a thousand times a second."""
+        if self._is_refused == (refusal is not None):
+            return
+        self._is_refused = refusal is not None
+        if refusal is None:
+            log.warning("This machine's clock is accepted again.")
+            return
+        with tagged(reason="clock"):
+            log.error("%s. Until then nothing is written, indexed or dispatched here.", refusal)
 
     def _is_due(self) -> bool:
         if self._checked_at is None:

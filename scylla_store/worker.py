@@ -16,6 +16,7 @@ from scylla_store.identity import ItemId, item_digest
 from scylla_store.intents import Bookkeeping, Entry, IntentKey, Kind, Ref, new_intent
 from scylla_store.jobs import NO_WRITE, Failed, Outcome, write_id_of
 from scylla_store.letters import DeadLetter
+from scylla_store.monitoring import tagged
 from scylla_store.retries import backoff, is_outage
 from scylla_store.rows import Cells, unstamp
 from scylla_store.settings.options import SyncSettings
@@ -282,7 +283,8 @@ class Worker:
             self._database.exhume([(item, letter.timestamp)])
         self._database.outbox.ack([ref.intent.key for ref in refs])
         report.dead += 1
-        log.error("Item %s is a dead letter now: %s", letter.id, letter.message)
+        with tagged(reason=letter.reason, item=letter.id, attempts=letter.attempts):
+            log.error("Item %s is a dead letter now: %s", letter.id, letter.message)
 
     def _letter(self, item: ItemId, refs: list[Ref], failed: Failed, cells: Cells | None, attempts: int) -> DeadLetter:
         """Goes on where an earlier letter of the same write ended: a replay that fails neither hides when it began, nor

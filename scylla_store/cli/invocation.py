@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import click
 from scylla_store.cli.arguments import parse_assignment
 from scylla_store.cli.output import Output
 from scylla_store.intents import Ref
+from scylla_store.logs import use_json
 from scylla_store.settings.loading import Loaded
 from scylla_store.settings.options import Settings
 from scylla_store.store import ScyllaStore
@@ -50,7 +52,10 @@ class Invocation:
         """The effective settings; ConfigurationError when they are wrong."""
         from scylla_store.settings import load
 
-        return load(**self.overrides())
+        settings: Settings = load(**self.overrides())
+        if settings.monitoring.log_format == "json":
+            use_json(logging.getLogger().handlers)
+        return settings
 
     def loaded(self) -> Loaded:
         """The effective settings and the origin of each."""

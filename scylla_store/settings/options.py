@@ -298,6 +298,11 @@ class MonitoringSettings(Section):
     statsd_host: str | None = option(None, "Host of the StatsD server.", shape=shapes.HOST)
     statsd_port: int = option(8125, "Port of the StatsD server.", least=1, most=65535)
     statsd_prefix: str = option("scylla_store", "Prefix of every metric.")
+    log_format: str = option(
+        "text",
+        "How the command line, its worker and its beat write their logs; json: one object a line.",
+        choices=("text", "json"),
+    )
 
 
 @dataclass(frozen=True, repr=False)

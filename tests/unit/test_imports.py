@@ -62,7 +62,7 @@ HEAVY = (
 )
 
 
-MODULES = {"cassandra-driver": "cassandra", "qdrant-edge-py": "qdrant_edge"}
+MODULES = {"cassandra-driver": "cassandra", "qdrant-edge-py": "qdrant_edge", "python-json-logger": "pythonjsonlogger"}
 BROUGHT = {"httpx", "kombu", "tomllib"}
 """By qdrant-client and by celery, whose errors and settings they are, and by Python 3.11; 3.10 has dynaconf's."""
 

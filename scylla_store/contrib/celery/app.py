@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from scylla_store.contrib.celery.brokers import is_redis, tls_options
 from scylla_store.contrib.celery.install import install
 from scylla_store.errors import ConfigurationError
-from scylla_store.monitoring import start_sentry
+from scylla_store.logs import use_json
 from scylla_store.settings.options import Settings
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def make_app(settings: Settings) -> Celery:
     app = Celery("scylla_store", set_as_current=False)
     configure_worker(app, settings)
     install(app, settings)
-    _start_sentry(settings)
+    _format_logs(settings)
     return app
 
 
@@ -84,12 +85,25 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _start_sentry(settings: Settings) -> None:
-    """Sentry starts with the worker and with beat, not when the app is imported."""
+def _format_logs(settings: Settings) -> None:
+    """Celery makes the handlers of a worker and of beat; JSON lines name the task that was running."""
+    if settings.monitoring.log_format != "json":
+        return
     from celery import signals
 
-    def start(**_: Any) -> None:
-        start_sentry(settings.monitoring)
+    def use(logger: logging.Logger, **_: Any) -> None:
+        use_json(logger.handlers, RunningTask())
 
-    signals.celeryd_init.connect(start, weak=False)
-    signals.beat_init.connect(start, weak=False)
+    signals.after_setup_logger.connect(use, weak=False)
+    signals.after_setup_task_logger.connect(use, weak=False)
+
+
+class RunningTask(logging.Filter):
+    """Adds name and id of the task that is running to a record, and lets everything through."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        from celery import current_task
+
+        if current_task and current_task.request.id:
+            record.task, record.task_id = current_task.name, current_task.request.id
+        return True

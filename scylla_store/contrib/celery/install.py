@@ -12,6 +12,7 @@ from scylla_store.contrib.celery.names import DRAIN_OUTBOX, RECONCILE, SYNC_ITEM
 from scylla_store.contrib.celery.processes import ProcessStore
 from scylla_store.contrib.celery.tasks import Tasks
 from scylla_store.errors import ConfigurationError
+from scylla_store.monitoring import start_sentry
 from scylla_store.settings.masking import masked
 from scylla_store.settings.options import Settings
 from scylla_store.store import ScyllaStore
@@ -59,6 +60,7 @@ def install(app: Celery, settings: Settings | None = None, *, store: ScyllaStore
     heart = HeartThread(stores)
     beat_with(app, heart)
     _end_with_the_process(heart, stores)
+    _start_sentry(app, settings)
     remember(app, settings)
 
 
@@ -163,3 +165,19 @@ def _end_with_the_process(heart: HeartThread, stores: ProcessStore) -> None:
 
     signals.worker_process_shutdown.connect(end, weak=False)
     signals.worker_shutdown.connect(end, weak=False)
+
+
+def _start_sentry(app: Celery, settings: Settings) -> None:
+    """Sentry, if there is a DSN, starts with this app's worker and beat, not when the app is imported."""
+    from celery import signals
+
+    def in_worker(instance: Any, **_: Any) -> None:
+        if instance.app is app:
+            start_sentry(settings.monitoring)
+
+    def in_beat(sender: Any, **_: Any) -> None:
+        if sender.app is app:
+            start_sentry(settings.monitoring)
+
+    signals.celeryd_init.connect(in_worker, weak=False)
+    signals.beat_init.connect(in_beat, weak=False)

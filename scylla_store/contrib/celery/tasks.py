@@ -10,11 +10,13 @@ from contextlib import suppress
 from typing import Any
 
 from scylla_store.contrib.celery.dispatcher import describe, message_lifetime
+from scylla_store.contrib.celery.names import DRAIN_OUTBOX, SYNC_ITEMS
 from scylla_store.contrib.celery.processes import ProcessStore
 from scylla_store.drain import dispatch_lifetime
 from scylla_store.errors import TransientError
 from scylla_store.heartbeats import process_name
 from scylla_store.intents import from_wire, to_wire
+from scylla_store.monitoring import tagged
 from scylla_store.outlook import observe
 from scylla_store.settings.options import Settings
 from scylla_store.summary import DrainFailure, store_failure
@@ -48,12 +50,13 @@ class Tasks:
         countdown = self._countdown(task)
         store = self._stores.get()
         started = time.perf_counter()
-        report = store.parts.worker.work(
-            refs,
-            redelivered=bool((task.request.delivery_info or {}).get("redelivered")),
-            dispatcher=store.parts.dispatcher,
-            postpone=0.0 if countdown is None else countdown + dispatch_lifetime(self._settings),
-        )
+        with tagged(task=SYNC_ITEMS):
+            report = store.parts.worker.work(
+                refs,
+                redelivered=bool((task.request.delivery_info or {}).get("redelivered")),
+                dispatcher=store.parts.dispatcher,
+                postpone=0.0 if countdown is None else countdown + dispatch_lifetime(self._settings),
+            )
         store.parts.heart.count(report.acked)
         self._measure(report, time.perf_counter() - started)
         result = _summed(report, message.get("before"))
@@ -73,7 +76,7 @@ class Tasks:
         parts = self._stores.store.parts
         try:
             self._stores.get()
-            with parts.metrics.timed("drain.run"):
+            with tagged(task=DRAIN_OUTBOX), parts.metrics.timed("drain.run"):
                 summary = parts.drain.run()
             if summary is None:
                 return None
