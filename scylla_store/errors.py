@@ -16,6 +16,7 @@
     ├── PermanentError            trying again cannot help
     │   ├── DeadLettered
     │   ├── DamagedRow
+    │   │   └── NewerFormat       a newer version of the library wrote it; workers leave it to newer ones
     │   ├── BadVector
     │   ├── DocumentFailed        the embedder failed on this document again and again
     │   ├── TombstoneLimit
@@ -120,6 +121,10 @@ class DeadLettered(PermanentError):
 
 class DamagedRow(PermanentError):
     """A stored row cannot be decoded."""
+
+
+class NewerFormat(DamagedRow):
+    """A newer version of the library wrote this row: processes of that version can read it."""
 
 
 class BadVector(PermanentError):

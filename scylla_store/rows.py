@@ -16,13 +16,16 @@ import struct
 from dataclasses import dataclass
 from typing import Any, Literal, Union
 
-from scylla_store.errors import DamagedRow
+from scylla_store.errors import DamagedRow, NewerFormat
 from scylla_store.identity import ItemId
 
 IndexSpec = Union[None, Literal[False], tuple[str, ...]]
 """None: the configured fields; False: not searchable; paths: these."""
 
 FORMAT = 1
+_NO_FORMAT = 16
+"""Formats count up; a number from here on comes from damage, not from the next versions of the library."""
+
 _HEAD = struct.Struct(">16sBBqq16s")
 _STAMPED = struct.Struct(">16sq")
 _NEVER = -1
@@ -68,11 +71,12 @@ class Head:
 
     @classmethod
     def decode(cls, cell: bytes, item: ItemId) -> Head:
-        """Raises DamagedRow when the cell is not a head that this version of the library can read."""
+        """Raises DamagedRow when the cell is no head, and NewerFormat when it is one of a newer version of the library."""
         try:
             write_id, version, flags, created_at, expires_at, row_hash = _HEAD.unpack_from(cell)
             if version != FORMAT:
-                raise DamagedRow(f"The head of {item} has format {version}; this version of the library reads {FORMAT}")
+                error = NewerFormat if FORMAT < version < _NO_FORMAT else DamagedRow
+                raise error(f"The head of {item} has format {version}; this version of the library reads {FORMAT}")
             index: IndexSpec = None
             if flags & _NO_INDEX:
                 index = False

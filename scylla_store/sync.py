@@ -15,7 +15,7 @@ from scylla_store import planning
 from scylla_store.clock import SECOND, Clock, past_for_all
 from scylla_store.database.base import Database, Mutation
 from scylla_store.embedders.base import Embedder
-from scylla_store.errors import StoreError
+from scylla_store.errors import NewerFormat, StoreError
 from scylla_store.failures import Failure
 from scylla_store.identity import ItemId
 from scylla_store.index.base import Index, Point, Vector
@@ -112,6 +112,10 @@ class Sync:
             job.view = views[job.item]
             if run.dead is not None and job.view.write_id != run.dead:
                 job.ended = True
+            elif isinstance(job.view.damage, NewerFormat):
+                log.warning("Item %s is left to a newer worker: %s", job.digest, job.view.damage)
+                job.ended = True
+                run.outcome.waiting += job.refs
             elif job.view.damage is not None:
                 _fail(job, Failure.of(job.view.damage), run)
         return [job for job in jobs if not job.ended]

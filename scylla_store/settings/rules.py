@@ -47,10 +47,10 @@ RULES = (
         "index.timeout = {} must be less than sync.time_limit = {}",
     ),
     Rule(
-        # A writer's clock may be that much behind; its intents would never be young. SQLite has one clock.
+        # A writer's clock may be that much behind a worker's; its intents would never be young. SQLite has one clock.
         ("sync.margin", "clock.max_clock_skew", "database.contact_points"),
-        lambda margin, skew, points: margin >= skew or not points,
-        "sync.margin = {} must be at least clock.max_clock_skew = {} on a cluster, because its writers' clocks differ",
+        lambda margin, skew, points: margin >= 2 * skew or not points,
+        "sync.margin = {} must be at least twice clock.max_clock_skew = {} on a cluster, where two clocks may differ by that",
     ),
     Rule(
         ("sync.backoff", "sync.backoff_most"),

@@ -16,7 +16,7 @@ from tests.acceptance.waiting import wait_until_calm
 from tests.servers import Qdrant, Redis, Server
 
 SETTINGS: dict[str, Any] = {
-    "sync__margin": 2.0,
+    "sync__margin": 4.0,
     "sync__time_limit": 10.0,
     "sync__backoff": 0.5,
     "sync__backoff_most": 4.0,

@@ -78,6 +78,11 @@ class Child:
         """SIGCONT."""
         self._signal(signal.SIGCONT)
 
+    def terminate(self) -> None:
+        """SIGTERM to it alone."""
+        assert self._process is not None
+        self._process.terminate()
+
     def stop(self, seconds: float = 15.0) -> None:
         """SIGTERM, and SIGKILL to what is left after `seconds`."""
         if self._process is not None and self.is_running:

@@ -23,7 +23,7 @@ from tests.bench.documents import documents
 from tests.bench.installation import Servers, Site, site
 from tests.bench.measure import Row, Spread, Target, at_most, percentile, settled, times
 
-_RATIO = 1.15
+_RATIO = 1.25
 _EXCESS = 50.0
 _EMBEDDER_DELAY = 5.0
 _SETTLING = 1.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from scylla_store.database.cql.cluster import open_cluster, shut_down
@@ -19,7 +19,7 @@ from tests.bench.documents import Document
 
 Namespace = tuple[str, ...]
 
-_NAMES = ("head", "heads", "row", "rows", "write_item", "file_intent", "ack_intent", "register")
+_NAMES = ("head", "heads", "row", "rows", "write_item", "file_intent", "ack_intent", "register", "intents_from_start", "keep_book")
 _MARGIN = 30_000_000
 _SLOT = 10_000_000
 
@@ -72,6 +72,19 @@ class RawCql:
         for key in keys:
             batch.add(self.prepared["ack_intent"], (now, key.slot, key.shard, key.due, key.intent))
         self.session.execute(batch)
+
+    def take(self, partitions: Iterable[tuple[int, int]]) -> None:
+        """Reads outbox rows of whole partitions and pushes each of them."""
+        from cassandra.concurrent import execute_concurrent_with_args
+
+        select, update, now = self.prepared["intents_from_start"], self.prepared["keep_book"], time.time_ns() // 1000
+        found = [
+            (slot, shard, row[0], row[1])
+            for slot, shard in partitions
+            for row in self.session.execute(select, (slot, shard, 1_000_000))
+        ]
+        pushes = [(now // 2, now + _MARGIN, 0, None, None, *key) for key in found]
+        execute_concurrent_with_args(self.session, update, pushes, concurrency=100)
 
 
 class RawIndex:

@@ -32,7 +32,7 @@ SETTINGS: dict[str, Any] = {
     "embedder__name": "tests.campaign.embedder:Told",
     "embedder__timeout": 5.0,
     "breaker__reset": 2.0,
-    "sync__margin": 5.0,
+    "sync__margin": 10.0,
     "sync__time_limit": 12.0,
     "sync__backoff": 0.5,
     "sync__backoff_most": 4.0,

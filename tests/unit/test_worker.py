@@ -355,6 +355,24 @@ def test_a_row_that_cannot_be_decoded_becomes_a_dead_letter_and_its_points_stay(
     assert core.refs() == []
 
 
+def test_a_row_of_a_newer_version_of_the_library_is_left_to_newer_workers() -> None:
+    # Given a head whose format this version does not know, as in the middle of a deployment
+    core = Core()
+    receipt = core.put()
+    head = core.database.read([ITEM])[ITEM].head
+    assert head is not None
+    core.database.write([Mutation(ITEM, (receipt.version or 0) + 1, head[:16] + b"\x02" + head[17:], None)])
+
+    # When this worker gets it again and again
+    for _ in range(10):
+        core.clock.advance(60)
+        report = core.work(again(core, core.ref(receipt)))
+        assert (report.waiting, report.dead) == (1, 0)
+
+    # Then it waits, and no attempt is counted
+    assert again(core, core.ref(receipt)).attempts == 0
+
+
 def test_a_worker_whose_clock_is_far_off_does_nothing_and_says_so() -> None:
     # Given a document that a clock an hour ahead would take for expired
     core = Core()

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_GRACE = 1.0
+"""Seconds that the driver may take to end a request whose time is over."""
+
 Values = Sequence["bytes | None"]
 _live: weakref.WeakSet[Session] = weakref.WeakSet()
 _inherited: list[object] = []
@@ -205,6 +208,9 @@ class Session:
         if isinstance(sent, StoreError):
             return sent
         try:
+            # The driver's own timer ends a request, but not once its cluster is shut down: that would wait for ever.
+            if not sent._event.wait(self.settings.timeout + _GRACE):
+                raise _timed_out()
             found = sent.result()
             rows = list(found) if found.has_more_pages else found.current_rows
         except Exception as exc:  # noqa: BLE001 - as above
@@ -253,6 +259,13 @@ class Session:
                 forget(self._cluster)
         self._lock = threading.Lock()
         self._cluster = self._driver = None
+
+
+def _timed_out() -> Exception:
+    from cassandra import OperationTimedOut
+
+    error: Exception = OperationTimedOut()
+    return error
 
 
 def check_version(applied: int, *, incomplete: bool = False) -> None:

@@ -120,7 +120,7 @@ def test_texts_of_another_shape_are_refused(overrides: dict[str, Any]) -> None:
         ({"index__timeout": 120}, "index.timeout = 120.0 must be less than sync.time_limit = 120.0"),
         (
             {"sync__margin": 1, "database__contact_points": "db"},
-            "sync.margin = 1.0 must be at least clock.max_clock_skew = 5.0 on a cluster",
+            "sync.margin = 1.0 must be at least twice clock.max_clock_skew = 5.0 on a cluster",
         ),
         ({"sync__backoff_most": 5}, "sync.backoff = 10.0 must not be above sync.backoff_most = 5.0"),
         ({"clock__max_clock_skew": 0.2}, "clock.max_node_clock_difference = 0.5 must not be above"),
@@ -153,7 +153,7 @@ def test_a_rule_between_options_names_both(overrides: dict[str, Any], message: s
         {"chunking__size": 65},
         {"celery__visibility_timeout": 240},
         {"sync__margin": 1},
-        {"sync__margin": 5, "database__contact_points": "db"},
+        {"sync__margin": 10, "database__contact_points": "db"},
         {"database__local_datacenter": "dc2", "database__replication": "dc1:3, dc2:3"},
         {"database__local_datacenter": "dc2"},
         {"database__username": "ann", "database__password": "geheim"},
