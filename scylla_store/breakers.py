@@ -251,10 +251,10 @@ class BreakingIndex:
         with self.breaker.calling():
             return self._index.count(prefix=prefix, now=now)
 
-    def slice(self, number: int | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
-        """See `Index.slice`."""
+    def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+        """See `Index.slices`."""
         with self.breaker.calling():
-            return self._index.slice(number, after=after, limit=limit)
+            return self._index.slices(which, after=after, limit=limit)
 
     def ping(self) -> float:
         """See `Index.ping`."""

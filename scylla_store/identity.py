@@ -5,6 +5,7 @@ Every encoding here is injective, so no label can imitate another (NUL, dots and
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -127,6 +128,11 @@ def _encode(parts: Iterable[str]) -> bytes:
 
 def namespace_digest(namespace: Sequence[str]) -> str:
     """Digest of a namespace or prefix: 32 hexadecimal digits."""
+    return _namespace_digest(tuple(namespace))
+
+
+@functools.lru_cache(maxsize=4096)
+def _namespace_digest(namespace: Namespace) -> str:
     return hashlib.blake2b(_encode(namespace), digest_size=16, person=b"namespace").hexdigest()
 
 

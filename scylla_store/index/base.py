@@ -106,8 +106,8 @@ class Index(Protocol):
     def count(self, *, prefix: str | None, now: int) -> int:
         """How many items (points with ordinal 0) under the prefix are not expired at `now`."""
 
-    def slice(self, number: int | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
-        """Points of one slice by id, after `after`; and where to go on, or None at the end. None: points that are in no slice."""
+    def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+        """Points of some slices by id, after `after`; and where to go on, or None at the end. None: points in no slice."""
 
     def ping(self) -> float:
         """Seconds that the cheapest request took."""

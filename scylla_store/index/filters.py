@@ -44,11 +44,11 @@ class Filters(ABC):
         """All points of these items."""
         return self.every(self.one_of("item", items))
 
-    def of_slice(self, number: int | None) -> Any:
-        """All points of a slice, or those that are in none."""
-        if number is None:
+    def of_slices(self, which: range | None) -> Any:
+        """All points of these slices, or those that are in none."""
+        if which is None:
             return self.every(but=[self.above("slice", -1)])
-        return self.every(self.equals("slice", number))
+        return self.every(self.above("slice", which.start - 1), but=[self.above("slice", which.stop - 1)])
 
     def live(self, prefix: str | None, now: int) -> Any:
         """Points under the prefix that are not expired."""

@@ -109,13 +109,13 @@ class MemoryIndex:
         with self._lock:
             return sum(self._payloads[identifier].get("ordinal") == 0 for identifier in self._live(prefix, now))
 
-    def slice(self, number: int | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+    def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
         with self._lock:
             self._ready()
             found = sorted(
                 identifier
                 for identifier, payload in self._payloads.items()
-                if _slice_of(payload) == number and (after is None or identifier > after)
+                if _is_in(which, payload) and (after is None or identifier > after)
             )
             page = [_copied(seen_point(identifier, self._payloads[identifier])) for identifier in found[:limit]]
         return page, page[-1].id if len(found) > limit else None
@@ -152,9 +152,10 @@ def _is_under(payload: dict[str, Any], prefix: str | None) -> bool:
     return prefix is None or prefix in payload.get("prefixes", ())
 
 
-def _slice_of(payload: dict[str, Any]) -> int | None:
+def _is_in(which: range | None, payload: dict[str, Any]) -> bool:
     number = payload.get("slice")
-    return number if isinstance(number, int) and number >= 0 else None
+    is_number = isinstance(number, int) and number >= 0
+    return is_number and number in which if which is not None else not is_number
 
 
 def _normal(vector: np.ndarray) -> np.ndarray:

@@ -115,9 +115,9 @@ def _drift_of_the_dead(row: Row, seen: Sequence[SeenPoint], *, now: int, skew: i
 
 def _wrong(payload: dict[str, Any], common: dict[str, Any]) -> Drift | None:
     """What is wrong with one point of a live row."""
-    fields = {field for field, value in common.items() if payload.get(field) != value}
-    if not fields:
+    if common.items() <= payload.items():
         return None
+    fields = {field for field, value in common.items() if payload.get(field) != value}
     if fields & {"version", "write"}:
         return Drift.STALE
     if fields & set(_OF_THE_RECIPE):

@@ -43,6 +43,10 @@ RESUME_WITHIN = 3600 * SECOND
 """An interrupted reconciliation is gone on with when its last step is not older; else it says too little about now."""
 
 _POINTS = 1000
+_MOST_SLICES = 512
+_BEYOND = 2**53
+"""The last slices are read without an end, so that a number that no slice has is met too."""
+
 _ROWS = 500
 _STEP = 2500
 """Items that one step compares: the position is stored after it."""
@@ -254,11 +258,13 @@ class Reconciler:
         pace.keep(walk.counts["scanned"] + walk.counts["points"] - before)
 
     def _points(self, walk: Round) -> None:
-        """Some slices, or a part of a large one; after the last one the points that are in none."""
+        """Some slices, or a part of large ones; after the last one the points that are in none."""
         met: dict[str, ItemId] = {}
         while len(met) < _STEP and walk.phase == POINTS:
-            number = walk.slice if walk.slice < SLICES else None
-            found, walk.after = self._index.slice(number, after=walk.after, limit=_POINTS)
+            end = min(SLICES, walk.slice + walk.width)
+            which = range(walk.slice, end if end < SLICES else _BEYOND) if walk.slice < SLICES else None
+            first = walk.after is None
+            found, walk.after = self._index.slices(which, after=walk.after, limit=_POINTS)
             walk.counts["points"] += len(found)
             for point in found:
                 item = item_of(point)
@@ -267,9 +273,8 @@ class Reconciler:
                 else:
                     met[point.item] = item
             if walk.after is None:
-                walk.slice += 1
-            if walk.slice > SLICES:
-                walk.phase = ROWS
+                walk.phase, walk.slice = (POINTS, end) if which else (ROWS, SLICES)
+                walk.width = _width(walk.width, len(found) if first else _POINTS)
         self._judge(walk, self._looks.absent(met.values()))
 
     def _rows(self, walk: Round) -> None:
@@ -364,6 +369,11 @@ class _Pace:
             early = self._done / self._rate - (self._monotonic() - self._begun)
             if early > 0:
                 self._sleep(early)
+
+
+def _width(width: int, found: int) -> int:
+    """How many slices to read at once, by how many points that many had."""
+    return min(_MOST_SLICES, 2 * width) if found < _POINTS // 4 else max(1, width // 2) if found >= _POINTS else width
 
 
 def _name(by: str) -> str:

@@ -85,7 +85,7 @@ class Round:
 
     Attributes:
         phase: points -> rows, rows -> points, the list of namespaces, the end.
-        slice: the slice at hand in the first phase (`SLICES` stands for points in no slice); after: where in it.
+        slice, width: the slices at hand in the first phase (`SLICES` stands for points in none); after: where in them.
         position: where in the rows, or in the namespaces.
         filing: items whose repair is being filed: the next one who goes on files them again, which does no harm.
     """
@@ -98,6 +98,7 @@ class Round:
     updated_at: int
     phase: str = POINTS
     slice: int = 0
+    width: int = 1
     after: str | None = None
     position: Position | None = None
     filing: list[ItemId] = field(default_factory=list)

@@ -254,7 +254,7 @@ def _requests(index: BreakingIndex) -> dict[str, Callable[[], Any]]:
         "delete": lambda: index.delete([("a", "b")]),
         "query": lambda: index.query([1.0], prefix=None, now=0, limit=1),
         "count": lambda: index.count(prefix=None, now=0),
-        "slice": lambda: index.slice(0, after=None, limit=1),
+        "slices": lambda: index.slices(range(4), after=None, limit=1),
     }
 
 

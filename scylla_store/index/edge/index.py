@@ -160,8 +160,8 @@ class QdrantEdge:
         with translated():
             return shard.count(request)
 
-    def slice(self, number: int | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
-        return self._scroll(self._filters.of_slice(number), after, limit)
+    def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+        return self._scroll(self._filters.of_slices(which), after, limit)
 
     def ping(self) -> float:
         start = time.perf_counter()

@@ -104,8 +104,8 @@ class QdrantServer:
         condition = self._filters.live_items(prefix, now)
         return self._connection.call(lambda client: client.count(self._name, condition, exact=True)).count
 
-    def slice(self, number: int | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
-        return self._scroll(self._filters.of_slice(number), after, limit)
+    def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+        return self._scroll(self._filters.of_slices(which), after, limit)
 
     def ping(self) -> float:
         self.connect()

@@ -136,14 +136,14 @@ def test_a_slice_is_read_in_pages_by_id(index: Index) -> None:
     # When it is read in pages
     seen, sizes, after = [], [], None
     for _ in itertools.count():
-        page, after = index.slice(number, after=after, limit=10)
+        page, after = index.slices(range(number, number + 1), after=after, limit=10)
         seen += [one.id for one in page]
         sizes.append(len(page))
         if after is None:
             break
     # Then each point comes once, by id, and the end is known
     assert (seen, sizes) == (sorted(one.id for one in mine), [10, 10, 5])
-    assert index.slice(number, after=None, limit=25)[1] is None
+    assert index.slices(range(number, number + 1), after=None, limit=25)[1] is None
 
 
 def test_a_page_begins_after_a_point_that_is_gone(index: Index) -> None:
@@ -151,12 +151,12 @@ def test_a_page_begins_after_a_point_that_is_gone(index: Index) -> None:
     number = item_slice(digest())
     ids = sorted(point("k", part).id for part in range(6))
     index.upsert([point("k", part) for part in range(6)], at_most=NOW)
-    page, after = index.slice(number, after=None, limit=3)
+    page, after = index.slices(range(number, number + 1), after=None, limit=3)
     assert ([one.id for one in page], after) == (ids[:3], ids[2])
     # When its last point goes
     index.delete([(ids[2], "f")])
     # Then the next page begins where it was
-    page, after = index.slice(number, after=after, limit=3)
+    page, after = index.slices(range(number, number + 1), after=after, limit=3)
     assert ([one.id for one in page], after) == (ids[3:], None)
 
 
@@ -164,14 +164,14 @@ def test_damaged_points_are_seen_in_their_slice(index: Index) -> None:
     damaged = point(item=None, version=None)  # type: ignore[arg-type]
     index.upsert([damaged], at_most=NOW)
 
-    page, _ = index.slice(item_slice(digest()), after=None, limit=10)
+    page, _ = index.slices(range(item_slice(digest()), item_slice(digest()) + 1), after=None, limit=10)
 
     assert [(one.id, one.item, one.version, one.fingerprint) for one in page] == [(damaged.id, "", 0, "")]
 
 
 def test_an_empty_index_answers(index: Index) -> None:
     assert (keys(index), count(index), stored(index)) == ([], 0, {})
-    assert index.slice(0, after=None, limit=10) == ([], None)
+    assert index.slices(range(4096), after=None, limit=10) == ([], None)
     assert index.vectors([(point().id, "f")]) == {}
     assert index.vectors([]) == {}
     assert 0.0 <= index.ping() < 60.0
@@ -186,9 +186,22 @@ def test_points_that_are_in_no_slice_are_found_apart(index: Index) -> None:
     bare.payload.clear()
     index.upsert([*sound, lost, odd, bare], at_most=NOW)
     # When those in no slice are read page by page
-    first, after = index.slice(None, after=None, limit=2)
+    first, after = index.slices(None, after=None, limit=2)
     assert after is not None
-    second, end = index.slice(None, after=after, limit=2)
+    second, end = index.slices(None, after=after, limit=2)
     # Then the three come, by id
     assert end is None
     assert [seen.id for seen in (*first, *second)] == sorted([lost.id, odd.id, bare.id])
+
+
+def test_slices_side_by_side_meet_every_point_once(index: Index) -> None:
+    points = [point(str(key)) for key in range(300)]
+    index.upsert(points, at_most=NOW)
+
+    met = [
+        seen.id
+        for which in (range(1000), range(1000, 1001), range(1001, 4000), range(4000, 2**53))
+        for seen in index.slices(which, after=None, limit=1000)[0]
+    ]
+
+    assert sorted(met) == sorted(one.id for one in points)

@@ -51,7 +51,7 @@ def test_without_a_collection_every_request_says_what_to_do(make_index: Callable
         lambda: index.delete([(point().id, "f")]),
         lambda: keys(index),
         lambda: count(index),
-        lambda: index.slice(0, after=None, limit=1),
+        lambda: index.slices(range(4), after=None, limit=1),
     ]
     # When it is used, then the error is one that waits for setup
     for request in requests:

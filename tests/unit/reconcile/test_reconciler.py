@@ -389,7 +389,7 @@ def test_one_that_lost_its_lease_stops() -> None:
         core.clock.advance(LEASE_TIME + 1)
         assert core.database.lease(LEASE, "another", LEASE_TIME)
 
-    core.ix.after["slice"] = steal
+    core.ix.after["slices"] = steal
     with pytest.raises(LeaseLost):
         reconciler.run()
 
