@@ -290,20 +290,19 @@ class Sync:
         return steady, again
 
     def _may_restart(self, jobs: list[Job], run: Run) -> list[Job]:
-        """Those that may start again; the others get a fresh intent, because somebody else may have acked the shared one."""
+        """Those that may start again; the others are left to the outbox, and to `_settle` when something was sent for them."""
         kept = []
         for job in jobs:
             job.restarts += 1
             if job.restarts <= self._restarts and self._clock() <= run.deadline:
                 kept.append(job)
             else:
-                log.info("Item %s changes faster than it can be indexed; it is filed again.", job.digest)
+                log.info("Item %s changes faster than it can be indexed; it is left to the outbox.", job.digest)
                 job.ended = True
-                self._file_again(job)
         return kept
 
     def _settle(self, jobs: list[Job], run: Run) -> None:
-        """Jobs that end without a verify: what was sent for them may be stale, and somebody may have acked their intents.
+        """Jobs that failed or gave up before a verify: what was sent may be stale, and somebody may have acked their intents.
 
         Those whose row is still the one that the requests were made of are right, or will be; the others get a fresh intent.
         """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 from tests.mutants.outbox import OUTBOX
+from tests.mutants.reconciling import RECONCILING
 from tests.mutants.syncing import SYNCING
 from tests.mutants.working import WORKING
 from tests.mutants.writing import WRITING
 
-MUTANTS: tuple[Mutant, ...] = (*SYNCING, *WRITING, *OUTBOX, *WORKING)
+MUTANTS: tuple[Mutant, ...] = (*SYNCING, *WRITING, *OUTBOX, *WORKING, *RECONCILING)

@@ -182,14 +182,18 @@ SYNCING: tuple[Mutant, ...] = (
         _PLANNING,
         _SYNC,
     ),
-    mutant(
+    Mutant(
         "points of deleted items stay",
         "Search reads the rows anyhow, so nobody sees them.",
-        "planning.py",
-        "        if not live or point.version > version or _would_keep_its_vector(point, anchors.get(point.id))\n",
-        "        if point.version > version or _would_keep_its_vector(point, anchors.get(point.id))\n",
-        _PLANNING,
-        _SYNC,
+        (
+            Edit(
+                "scylla_store/planning.py",
+                "        if not live or point.version > version or",
+                "        if point.version > version or",
+            ),
+            Edit("scylla_store/planning.py", "if point.id not in wanted],", "if live and point.id not in wanted],"),
+        ),
+        (_PLANNING, _SYNC),
     ),
     mutant(
         "an anchor overwrites a point in place",
@@ -228,13 +232,8 @@ SYNCING: tuple[Mutant, ...] = (
         "giving up files nothing",
         "The intents are still in the outbox, so the item comes back on its own.",
         "sync.py",
-        """                job.ended = True
-                self._file_again(job)
-        return kept
-""",
-        """                job.ended = True
-        return kept
-""",
+        "        self._settle(jobs, run)\n        return run.outcome\n",
+        "        return run.outcome\n",
         _SYNC,
     ),
     mutant(

@@ -22,6 +22,7 @@ class Shape:
         ticks, clocks: what time moves by from one step to the next, and how far clocks are off (microseconds).
         sleepiness: how often somebody rests while the others go on.
         fault_rate, kill_rate, jump_rate: how often a request fails, an actor is killed, time jumps; for each step.
+        split: how often a write and its intents are not seen at once.
         is_poisonous: some texts cannot be embedded, and dead letters come soon.
         lasts: whether it is looked at hours later too.
     """
@@ -43,11 +44,12 @@ class Shape:
     is_poisonous: bool
     lasts: bool
     kinds: Sequence[str] = _KINDS
+    split: float = 0.3
 
     @classmethod
     def drawn(cls, source: Choices) -> Shape:
         """A shape by chance."""
-        return source.choice((_duel, _duel, _tiny, _tiny, _large, _expiring, _poisoned))(source)
+        return source.choice((_duel, _duel, _tiny, _early, _pair, _large, _expiring, _poisoned))(source)
 
 
 def _duel(source: Choices) -> Shape:
@@ -95,6 +97,55 @@ def _tiny(source: Choices) -> Shape:
         is_poisonous=False,
         lasts=False,
         kinds=pick((_KINDS, ("put", "put", "delete"), ("put", "ttl"))),
+    )
+
+
+def _early(source: Choices) -> Shape:
+    """Intents that are dispatched before their rows are there, and writers that take long."""
+    pick = source.choice
+    return Shape(
+        items=1,
+        writers=pick((1, 2, 2)),
+        workers=2,
+        readers=0,
+        drains=pick((1, 2)),
+        reconcilers=pick((0, 0, 0, 1)),
+        operations=pick((1, 1, 2)),
+        restarts=pick((1, 5)),
+        ticks=pick(((0,), (0, SECOND), (0, 0, 0, 12 * SECOND))),
+        clocks=pick(((0,), (0, SKEW, -SKEW))),
+        sleepiness=pick((0.15, 0.25, 0.35)),
+        fault_rate=0.0,
+        kill_rate=pick((0.0, 0.0, 0.01)),
+        jump_rate=pick((0.0, 0.02, 0.05)),
+        is_poisonous=False,
+        lasts=False,
+        kinds=pick((("put", "delete"), ("put", "put", "noindex"))),
+        split=0.9,
+    )
+
+
+def _pair(source: Choices) -> Shape:
+    """Batches of two items of which one is written again meanwhile."""
+    pick = source.choice
+    return Shape(
+        items=2,
+        writers=2,
+        workers=2,
+        readers=0,
+        drains=pick((0, 0, 1)),
+        reconcilers=pick((0, 0, 0, 1)),
+        operations=pick((1, 2)),
+        restarts=pick((0, 1, 5)),
+        ticks=pick(((0,), (0, 1))),
+        clocks=(0,),
+        sleepiness=pick((0.15, 0.25, 0.35)),
+        fault_rate=pick((0.0, 0.0, 0.05)),
+        kill_rate=0.0,
+        jump_rate=0.0,
+        is_poisonous=False,
+        lasts=False,
+        kinds=pick((("put",), ("put", "put", "delete"))),
     )
 
 

@@ -68,7 +68,9 @@ class World:
         self.items = tuple(ItemId(("sim",), key) for key in ("a", "b")[: shape.items])
         attempts = 3 if shape.is_poisonous else 100
         self.settings = replace(SETTINGS, sync=replace(SETTINGS.sync, max_attempts=attempts, restarts=shape.restarts))
-        self.faults = Faults(self.scheduler, rate=shape.fault_rate, late=everything, file_too=everything)
+        self.faults = Faults(
+            self.scheduler, rate=shape.fault_rate, late=everything, file_too=everything, split=shape.split
+        )
         self.scheduler.ticks = shape.ticks
         self.scheduler.sleepiness = shape.sleepiness
         self.longest_ttl = 0.0
@@ -176,7 +178,7 @@ class World:
     def _changes(self, parts: Parts) -> list[tuple[Change, str, dict[str, Any] | None]]:
         """A write of one item, or of all at once."""
         choose = self.scheduler.random
-        items = self.items if choose.chance(0.2) else (choose.choice(self.items),)
+        items = self.items if choose.chance(0.4) else (choose.choice(self.items),)
         return [self._change(parts, item) for item in items]
 
     def _change(self, parts: Parts, item: ItemId) -> tuple[Change, str, dict[str, Any] | None]:

@@ -1,0 +1,132 @@
+"""Mistakes in the reconciliation: reconcile/."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant, mutant
+
+_TESTS = "tests/unit/reconcile/test_reconciler.py"
+_LATE = "it only adds work or noise: repairs are intents of the sync protocol, which does no harm to what is right"
+
+RECONCILING: tuple[Mutant, ...] = (
+    mutant(
+        "reconcile: the lease is ignored",
+        "Beat runs once, and an operator knows what he does.",
+        "reconcile/reconciler.py",
+        "        if not self._database.lease(LEASE, self._owner, LEASE_TIME):\n            return False\n",
+        "        self._database.lease(LEASE, self._owner, LEASE_TIME)\n",
+        _TESTS,
+        unseen=_LATE,
+    ),
+    mutant(
+        "reconcile: the grace is ignored",
+        "What differs twice differs.",
+        "reconcile/looks.py",
+        "                if _identity(view) != suspect.identity or self._may_be_in_flight(view, now, waiting):\n",
+        "                if _identity(view) != suspect.identity:\n",
+        _TESTS,
+        unseen=_LATE,
+    ),
+    mutant(
+        "reconcile: what waits in the outbox is not asked",
+        "What is young is within the grace.",
+        "reconcile/looks.py",
+        "        left = [suspect for suspect in suspects if suspect.item not in waiting.items]\n",
+        "        left = list(suspects)\n",
+        _TESTS,
+        unseen=_LATE,
+    ),
+    mutant(
+        "reconcile: no second look at what changed",
+        "A difference is a difference.",
+        "reconcile/looks.py",
+        "                if _identity(view) != suspect.identity or self._may_be_in_flight(view, now, waiting):\n",
+        "                if self._may_be_in_flight(view, now, waiting):\n",
+        _TESTS,
+        unseen=_LATE,
+    ),
+    mutant(
+        "reconcile: the position is stored without what is to be filed",
+        "Repairs are filed right after.",
+        "reconcile/reconciler.py",
+        """        self._store(walk)
+        self._file(walk)
+
+    def _store""",
+        """        filing, walk.filing = walk.filing, []
+        self._store(walk)
+        walk.filing = filing
+        self._file(walk)
+
+    def _store""",
+        _TESTS,
+        unseen="after every schedule a whole reconciliation follows, which files it again",
+    ),
+    mutant(
+        "reconcile: what was noted is not filed after a kill",
+        "The step was done when its position is stored.",
+        "reconcile/reconciler.py",
+        '        walk.counts["resumed"] += by != "beat"\n        self._file(walk)\n',
+        '        walk.counts["resumed"] += by != "beat"\n        walk.filing = []\n',
+        _TESTS,
+        unseen="as before: a whole reconciliation follows",
+    ),
+    mutant(
+        "reconcile: orphans are not looked for",
+        "Every document is compared, so every point is.",
+        "reconcile/reconciler.py",
+        "        self._judge(walk, self._looks.absent(met.values()))\n",
+        "        self._judge(walk, [])\n",
+        _TESTS,
+    ),
+    mutant(
+        "reconcile: orphans are judged by the first look at their rows",
+        "There was no row a moment ago.",
+        "reconcile/looks.py",
+        "            cells = self._database.read([suspect.item for suspect in some])\n",
+        "            cells: dict[ItemId, Cells] = {}\n",
+        _TESTS,
+        unseen="repairs read the row themselves; what is wrong is the report",
+    ),
+    mutant(
+        "reconcile: points that are newer than their row are right",
+        "Newer is better.",
+        "reconcile/compare.py",
+        "    if any(point.version > view.version for point in seen) and row is not None:\n        return Drift.NEWER\n",
+        "    if any(point.version > view.version for point in seen) and row is not None:\n        return None\n",
+        _TESTS,
+    ),
+    mutant(
+        "reconcile: points of deleted items are right",
+        "A deleted row has no points.",
+        "reconcile/compare.py",
+        "        return Drift.ORPHAN if seen else None\n    if row.is_visible(now):\n",
+        "        return None\n    if row.is_visible(now):\n",
+        _TESTS,
+    ),
+    mutant(
+        "reconcile: chunks are not counted",
+        "What is there is of the right write.",
+        "reconcile/compare.py",
+        "    if sorted(map(_ordinal, seen)) != list(range(_count(seen[0]))):\n        return Drift.INCOMPLETE\n",
+        "",
+        _TESTS,
+    ),
+    mutant(
+        "reconcile: an expired row is drift when it has expired here",
+        "What is expired here is expired.",
+        "reconcile/compare.py",
+        "    is_over = row.expires_at is not None and past_for_all(row.expires_at, skew) <= now\n",
+        "    is_over = row.expires_at is not None and row.expires_at <= now\n",
+        _TESTS,
+        unseen=_LATE,
+    ),
+    mutant(
+        "reconcile: a dry run files repairs",
+        "Repairs are what it is for.",
+        "reconcile/reconciler.py",
+        "        if not walk.dry_run:\n            walk.filing =",
+        "        if True:\n            walk.filing =",
+        _TESTS,
+        unseen="a dry run notes repairs and never files them: only its count is wrong",
+    ),
+)
