@@ -19,7 +19,18 @@ from tests.bench.documents import Document
 
 Namespace = tuple[str, ...]
 
-_NAMES = ("head", "heads", "row", "rows", "write_item", "file_intent", "ack_intent", "register", "intents_from_start", "keep_book")
+_NAMES = (
+    "head",
+    "heads",
+    "row",
+    "rows",
+    "write_item",
+    "file_intent",
+    "ack_intent",
+    "register",
+    "intents_from_start",
+    "keep_book",
+)
 _MARGIN = 30_000_000
 _SLOT = 10_000_000
 

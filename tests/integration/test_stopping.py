@@ -211,7 +211,9 @@ def test_an_import_ends_in_time_although_the_broker_hangs(
 ) -> None:
     port = int(settings["celery__broker_url"].rsplit(":", 1)[1].split("/")[0])
     source = tmp_path / "documents.jsonl"
-    source.write_text("".join(json.dumps({"key": str(n), "value": {"text": f"text {n}"}}) + "\n" for n in range(30_000)))
+    source.write_text(
+        "".join(json.dumps({"key": str(n), "value": {"text": f"text {n}"}}) + "\n" for n in range(30_000))
+    )
     with FaultProxy(port) as broker, ScyllaStore.from_settings(**settings) as store:
         broker.hang()
         settings["celery__broker_url"] = f"redis://127.0.0.1:{broker.port}/0"
@@ -230,7 +232,9 @@ def test_close_ends_in_time_and_leaves_no_thread_when_broker_and_database_hang(o
             "database__port": database.port,
             "celery__broker_url": f"redis://127.0.0.1:{broker.port}/0",
         }
-        with ScyllaStore.from_settings(**on_cassandra) as first:  # what the first use starts stays for the whole process
+        with ScyllaStore.from_settings(
+            **on_cassandra
+        ) as first:  # what the first use starts stays for the whole process
             first.put(NAMESPACE, "k", {"text": "words"})
         before = _threads()
         store = ScyllaStore.from_settings(**on_cassandra)

@@ -33,7 +33,8 @@ class Mutant:
     Attributes:
         why: why somebody could make it.
         tests: what runs after the schedules, in this order: arguments of pytest.
-        unseen: why no schedule can find it, where that is so; then the tests have to.
+        unseen: why no schedule can find it, where that is so; then none are run and the tests have to.
+        kind: the kind of world that its schedules are of (`tests.simulation.shape`), all kinds when it is empty.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Mutant:
     edits: tuple[Edit, ...]
     tests: tuple[str, ...]
     unseen: str = ""
+    kind: str = ""
 
     @property
     def files(self) -> list[str]:
@@ -53,6 +55,6 @@ class Mutant:
             (root / edit.file).write_text(changed)
 
 
-def mutant(name: str, why: str, file: str, old: str, new: str, *tests: str, unseen: str = "") -> Mutant:
+def mutant(name: str, why: str, file: str, old: str, new: str, *tests: str, unseen: str = "", kind: str = "") -> Mutant:
     """A mutant of one edit."""
-    return Mutant(name, why, (Edit(f"scylla_store/{file}", old, new),), tests, unseen)
+    return Mutant(name, why, (Edit(f"scylla_store/{file}", old, new),), tests, unseen, kind)

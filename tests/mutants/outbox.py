@@ -28,6 +28,7 @@ OUTBOX: tuple[Mutant, ...] = (
         "            outgoing.send()\n"
         "            return pushed\n",
         _DRAIN,
+        kind="poisoned",
     ),
     mutant(
         "a suspect does not go alone",
@@ -37,6 +38,7 @@ OUTBOX: tuple[Mutant, ...] = (
         "        others = [entry for entry in entries if not (entry.attempts and entry.error is None)]\n",
         "        suspects: list[list[Entry]] = []\n        others = list(entries)\n",
         _DRAIN,
+        kind="poisoned",
     ),
     mutant(
         "a dispatch is pushed by one run only",
@@ -83,6 +85,7 @@ OUTBOX: tuple[Mutant, ...] = (
         "                self._tables.raise_watermark(passed)\n"
         "                self._settle(slot, earliest, straggler, now)\n",
         _SLOTS,
+        kind="large",
     ),
     mutant(
         "the watermark is not behind now",
@@ -91,6 +94,7 @@ OUTBOX: tuple[Mutant, ...] = (
         "BEHIND = 60 * SECOND\n",
         "BEHIND = 0\n",
         _SLOTS,
+        kind="early",
     ),
     mutant(
         "a slot that was read in part is passed",
@@ -110,6 +114,7 @@ OUTBOX: tuple[Mutant, ...] = (
         "        elif straggler.earliest != earliest:\n"
         "            self._tables.note([Straggler(slot, earliest, now)])\n",
         _SLOTS,
+        kind="large",
     ),
     mutant(
         "a note is struck whatever it says by now",
@@ -135,6 +140,7 @@ OUTBOX: tuple[Mutant, ...] = (
         "        partitions, cursor = self._tables.partitions(cursor, _MAX_PARTITIONS)\n",
         "        partitions, cursor = (), None\n",
         _SLOTS,
+        kind="large",
     ),
     mutant(
         "a straggler is not read again",

@@ -19,9 +19,9 @@ def line(verdict: Verdict) -> str:
 def markdown(command: str, unchanged: tuple[Finding, Finding], verdicts: Sequence[Verdict]) -> str:
     """The page docs/proof/mutants.md."""
     caught = sum(verdict.is_caught for verdict in verdicts)
-    by_schedules = sum(bool(verdict.schedules.by) for verdict in verdicts)
-    alone = [verdict for verdict in verdicts if verdict.mutant.unseen and not verdict.schedules.by]
-    missed = [verdict for verdict in verdicts if not verdict.mutant.unseen and not verdict.schedules.by]
+    by_schedules = sum(bool(verdict.schedules and verdict.schedules.by) for verdict in verdicts)
+    alone = [verdict for verdict in verdicts if verdict.schedules is None]
+    missed = [verdict for verdict in verdicts if verdict.schedules is not None and not verdict.schedules.by]
     return "\n".join(
         [
             "# Mutants",
@@ -67,7 +67,9 @@ def _row(verdict: Verdict) -> str:
     return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 
-def _of_schedules(found: Finding) -> str:
+def _of_schedules(found: Finding | None) -> str:
+    if found is None:
+        return "not tried"
     return f"{found.by}, {found.seconds:.0f} s" if found.by else f"none in {found.seconds:.0f} s"
 
 

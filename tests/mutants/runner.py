@@ -50,7 +50,7 @@ class Verdict:
     """What became of one mutant. `schedules` is None when none were run."""
 
     mutant: Mutant
-    schedules: Finding
+    schedules: Finding | None = None
     tests: list[Finding] = field(default_factory=list)
 
     @property
@@ -60,7 +60,7 @@ class Verdict:
 
     @property
     def is_caught(self) -> bool:
-        return bool(self.schedules.by or self.test)
+        return bool((self.schedules and self.schedules.by) or self.test)
 
 
 def examine(mutant: Mutant, seconds: float) -> Verdict:
@@ -71,7 +71,9 @@ def examine(mutant: Mutant, seconds: float) -> Verdict:
     """
     with _copied() as root:
         mutant.apply(root)
-        verdict = Verdict(mutant, schedules(root, seconds))
+        verdict = Verdict(mutant)
+        if not mutant.unseen:
+            verdict.schedules = schedules(root, seconds, mutant.kind)
         for arguments in mutant.tests:
             verdict.tests.append(tests(root, [arguments]))
             if verdict.test:
@@ -88,7 +90,7 @@ def examine_unchanged(suites: Sequence[str], seconds: float) -> tuple[Finding, F
         return schedules(root, seconds), tests(root, suites)
 
 
-def schedules(root: Path, seconds: float) -> Finding:
+def schedules(root: Path, seconds: float, kind: str = "") -> Finding:
     """Schedules from seed 0 on until one fails or the time is over."""
     arguments = [
         "-m",
@@ -102,6 +104,7 @@ def schedules(root: Path, seconds: float) -> Finding:
         "0",
         "--fast",
     ]
+    arguments += ["--kind", kind] if kind else []
     started = time.monotonic()
     try:
         found = _python(root, arguments, 10 * seconds + 120.0)
@@ -110,7 +113,9 @@ def schedules(root: Path, seconds: float) -> Finding:
     failed, tally = _FAILED_SCHEDULE.search(found.stdout), _TALLY.findall(found.stdout)
     if not tally:
         raise Broken(found.stdout[-500:] + found.stderr[-1500:])
-    return Finding(failed.group(1) if failed else None, float(_SECONDS.findall(tally[-1])[0]), tally[-1])
+    return Finding(
+        f"{kind} {failed.group(1)}".strip() if failed else None, float(_SECONDS.findall(tally[-1])[0]), tally[-1]
+    )
 
 
 def tests(root: Path, suites: Sequence[str]) -> Finding:

@@ -35,6 +35,7 @@ SYNCING: tuple[Mutant, ...] = (
         "return self.version, self.live, expires_at,",
         _SYNC,
         "tests/unit/test_planning.py",
+        kind="duel",
     ),
     mutant(
         "liveness not verified",
@@ -43,6 +44,7 @@ SYNCING: tuple[Mutant, ...] = (
         "return self.write_id, self.live, expires_at, self.anchor_only, self.damage is None",
         "return self.write_id, self.anchor_only, self.damage is None",
         _SYNC,
+        kind="expiring",
     ),
     mutant(
         "verify by the old clock",
@@ -51,6 +53,7 @@ SYNCING: tuple[Mutant, ...] = (
         "        now = max(run.t0, self._clock())\n        views = self._views(jobs, run, now)\n",
         "        now = run.t0\n        views = self._views(jobs, run, now)\n",
         _SYNC,
+        kind="expiring",
     ),
     mutant(
         "clock read after the row",
@@ -59,6 +62,7 @@ SYNCING: tuple[Mutant, ...] = (
         "planning.is_young(job.refs, job.view.row, t0=run.t0, margin=self._margin)",
         "planning.is_young(job.refs, job.view.row, t0=self._clock(), margin=self._margin)",
         _SYNC,
+        kind="early",
     ),
     mutant(
         "points read before the row",
@@ -73,6 +77,7 @@ SYNCING: tuple[Mutant, ...] = (
         jobs = self._aim(jobs, run)
 """,
         _SYNC,
+        kind="early",
     ),
     mutant(
         "no young rule",
@@ -82,6 +87,7 @@ SYNCING: tuple[Mutant, ...] = (
         "return False",
         _SYNC,
         _PLANNING,
+        kind="early",
     ),
     mutant(
         "young rule by the newest intent only",
@@ -91,6 +97,7 @@ SYNCING: tuple[Mutant, ...] = (
         "newest = max(refs, key=lambda ref: ref.intent.version or 0)\n"
         "    return _is_ahead(newest.intent, row) and _is_recent(newest.intent, t0, margin)",
         _PLANNING,
+        kind="early",
     ),
     mutant(
         "young rule blind to ties",
@@ -99,6 +106,7 @@ SYNCING: tuple[Mutant, ...] = (
         "row is None or intent.version > row.version or (intent.version == row.version and not _is_write_of(intent, row))",
         "row is None or intent.version > row.version",
         _PLANNING,
+        kind="duel",
     ),
     mutant(
         "no second look at the row",
@@ -116,6 +124,7 @@ SYNCING: tuple[Mutant, ...] = (
         "return any(point.fingerprint != fingerprint and point.version >= version for point in seen)",
         "return any(point.fingerprint != fingerprint and point.version > version for point in seen)",
         _PLANNING,
+        kind="duel",
     ),
     mutant(
         "indexed when the versions agree",
@@ -125,6 +134,7 @@ SYNCING: tuple[Mutant, ...] = (
         'all(point.id in wanted and wanted[point.id].payload["version"] == point.version for point in seen)',
         _PLANNING,
         _SYNC,
+        kind="duel",
     ),
     mutant(
         "indexed when all chunks are there",
@@ -172,6 +182,7 @@ SYNCING: tuple[Mutant, ...] = (
             ),
         ),
         (_SYNC,),
+        kind="duel",
     ),
     mutant(
         "newer points are not deleted",
@@ -227,6 +238,7 @@ SYNCING: tuple[Mutant, ...] = (
         "bound = min(job.view.version for job in jobs)",
         "bound = max(job.view.version for job in jobs)",
         _SYNC,
+        kind="pair",
     ),
     mutant(
         "giving up files nothing",
@@ -235,6 +247,7 @@ SYNCING: tuple[Mutant, ...] = (
         "        self._settle(jobs, run)\n        return run.outcome\n",
         "        return run.outcome\n",
         _SYNC,
+        kind="duel",
     ),
     mutant(
         "a run that fails files nothing",
@@ -254,6 +267,7 @@ SYNCING: tuple[Mutant, ...] = (
         "        self._database.outbox.file([again])\n        job.unverified = None\n",
         "        self._database.outbox.file([replace(again, key=job.refs[0].intent.key)])\n        job.unverified = None\n",
         _SYNC,
+        kind="duel",
     ),
     mutant(
         "an expiry is acknowledged early",
@@ -262,6 +276,7 @@ SYNCING: tuple[Mutant, ...] = (
         "    return ref.intent.kind is Kind.EXPIRY and ref.intent.key.due > t0\n",
         "    return False\n",
         _SYNC,
+        kind="expiring",
     ),
     mutant(
         "clean-up as soon as it has expired",
@@ -270,6 +285,7 @@ SYNCING: tuple[Mutant, ...] = (
         "            and past_for_all(row.expires_at, self._skew) <= t0\n",
         "            and row.expires_at <= t0\n",
         _SYNC,
+        kind="expiring",
     ),
     mutant(
         "clean-up with a version of its own",
@@ -278,6 +294,7 @@ SYNCING: tuple[Mutant, ...] = (
         "            _deleted(row)\n            for row in (job.view.row for job in jobs)\n",
         "            replace(_deleted(row), version=t0)\n            for row in (job.view.row for job in jobs)\n",
         _SYNC,
+        kind="expiring",
     ),
     mutant(
         "no end after the time limit",
@@ -294,6 +311,7 @@ SYNCING: tuple[Mutant, ...] = (
         "            self._database.exhume(letters)\n",
         "            pass\n",
         "tests/unit/test_worker.py",
+        kind="poisoned",
     ),
     mutant(
         "acknowledged with its anchor",
@@ -302,6 +320,7 @@ SYNCING: tuple[Mutant, ...] = (
         "        self._acknowledge([job for job in jobs if run.dead is None or not job.view.live], anchored, run)\n",
         "        self._acknowledge(jobs, anchored, run)\n",
         "tests/unit/test_worker.py",
+        kind="poisoned",
     ),
     mutant(
         "vectors taken by point, not by text",
@@ -322,5 +341,6 @@ SYNCING: tuple[Mutant, ...] = (
 """,
         "tests/unit/test_embedding_once.py",
         _SYNC,
+        kind="tiny",
     ),
 )

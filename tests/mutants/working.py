@@ -15,6 +15,7 @@ WORKING: tuple[Mutant, ...] = (
         "            self._database.outbox.update([self._attempting(ref, entries[ref.intent.key]) for ref in counted])\n",
         "",
         _WORKER,
+        kind="poisoned",
     ),
     mutant(
         "an outage costs an attempt",
@@ -23,6 +24,7 @@ WORKING: tuple[Mutant, ...] = (
         "        own = [replace(ref, attempts=max(0, ref.attempts - 1) if ref.again else ref.attempts) for ref in refs]\n",
         "        own = list(refs)\n",
         _WORKER,
+        kind="poisoned",
     ),
     mutant(
         "waiting costs an attempt",
@@ -31,6 +33,7 @@ WORKING: tuple[Mutant, ...] = (
         "        counted = [replace(ref, attempts=ref.attempts - 1) for ref in left if ref.again]\n",
         "        counted = [ref for ref in left if ref.again]\n",
         _WORKER,
+        kind="poisoned",
     ),
     mutant(
         "a redelivered task is worked as it is",
@@ -39,6 +42,7 @@ WORKING: tuple[Mutant, ...] = (
         "        if redelivered and len(refs) > 1 and dispatcher is not None:\n",
         "        if False:\n",
         _WORKER,
+        kind="poisoned",
     ),
     mutant(
         "acknowledged before the letter is written",
@@ -49,6 +53,7 @@ WORKING: tuple[Mutant, ...] = (
         "        self._database.bury(letter)\n"
         "        after",
         _WORKER,
+        kind="poisoned",
     ),
     mutant(
         "a letter is not taken back",
@@ -57,6 +62,7 @@ WORKING: tuple[Mutant, ...] = (
         "            self._database.exhume([(item, letter.timestamp)])\n",
         "            pass\n",
         _WORKER,
+        kind="poisoned",
     ),
     mutant(
         "a newer write is buried with the one that failed",
@@ -65,6 +71,7 @@ WORKING: tuple[Mutant, ...] = (
         "            if write_id_of(cells) != failed.write_id:\n                self._begin_anew(refs, cells, report)\n            elif",
         "            if",
         _WORKER,
+        kind="poisoned",
     ),
     mutant(
         "an earlier letter shadows a later one",
@@ -73,6 +80,7 @@ WORKING: tuple[Mutant, ...] = (
         "            timestamp=max(now, _timestamp_of_letter(cells) + 1),\n",
         "            timestamp=now,\n",
         _WORKER,
+        kind="poisoned",
     ),
     mutant(
         "a wrong clock works on",
@@ -90,6 +98,7 @@ WORKING: tuple[Mutant, ...] = (
         "            if failed.failure.is_permanent or attempts >= self._settings.max_attempts:\n",
         "            if False:\n",
         _WORKER,
+        kind="poisoned",
     ),
     mutant(
         "one bad document fails its batch",
@@ -98,5 +107,6 @@ WORKING: tuple[Mutant, ...] = (
         "            if len(jobs) == 1:\n",
         "            if len(jobs) >= 1:\n",
         "tests/unit/test_sync.py",
+        kind="poisoned",
     ),
 )

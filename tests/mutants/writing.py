@@ -33,6 +33,7 @@ WRITING: tuple[Mutant, ...] = (
         "        if self._clock.now() - started > self._patience:\n",
         "        if False:\n",
         _WRITES,
+        kind="early",
     ),
     mutant(
         "patience is the whole margin",
@@ -41,6 +42,7 @@ WRITING: tuple[Mutant, ...] = (
         "        self._patience = self._margin - min(2 * self._skew, self._margin // 2)\n",
         "        self._patience = self._margin\n",
         _WRITES,
+        kind="early",
     ),
     mutant(
         "no intent of expiry",
@@ -50,6 +52,7 @@ WRITING: tuple[Mutant, ...] = (
         "        return (write,)\n",
         _WRITES,
         "tests/unit/test_sync.py",
+        kind="expiring",
     ),
     mutant(
         "expiry due without the skew of clocks",
@@ -59,6 +62,7 @@ WRITING: tuple[Mutant, ...] = (
         "        due = head.expires_at\n",
         _WRITES,
         "tests/unit/test_sync.py",
+        kind="expiring",
     ),
     mutant(
         "a refresh files no new expiry",
@@ -68,6 +72,7 @@ WRITING: tuple[Mutant, ...] = (
         "",
         "tests/unit/test_reads.py",
         "tests/unit/test_sync.py",
+        kind="expiring",
     ),
     mutant(
         "a refresh of another write counts",
@@ -77,6 +82,7 @@ WRITING: tuple[Mutant, ...] = (
         "        expires_at = granted\n",
         "tests/contract/database/test_items.py",
         "tests/unit/test_sync.py",
+        kind="expiring",
     ),
     mutant(
         "large documents: the intent after the item",
@@ -165,6 +171,7 @@ WRITING: tuple[Mutant, ...] = (
         "                if identifier in self._vectors and is_unchanged(self._payloads[identifier], fingerprint)\n",
         "                if identifier in self._vectors\n",
         "tests/contract/index/test_reading.py",
+        kind="tiny",
     ),
     mutant(
         "equal times: the earlier cell stays",
@@ -173,6 +180,7 @@ WRITING: tuple[Mutant, ...] = (
         "        if stored is None or cell.rank > stored.rank:\n",
         "        if stored is None or cell.at > stored.at:\n",
         "tests/unit/database/test_memory_cells.py",
+        kind="duel",
     ),
     Mutant(
         "an expired row is overwritten by its clean-up",
@@ -186,5 +194,6 @@ WRITING: tuple[Mutant, ...] = (
             ),
         ),
         ("tests/unit/test_sync.py",),
+        kind="expiring",
     ),
 )

@@ -27,12 +27,14 @@ def is_everything(seed: int) -> bool:
     return seed % 4 == 3
 
 
-def search(schedules: int, first: int, *, stop: bool, seconds: float, states: States | None) -> Tally:
+def search(
+    schedules: int, first: int, *, stop: bool, seconds: float, states: States | None, kind: str | None = None
+) -> Tally:
     """Runs schedules until all are done, so much processor time is spent or, with `stop`, one fails."""
     tally = Tally()
     started, said = time.process_time(), time.monotonic()
     for seed in range(first, first + schedules):
-        _run_one(seed, tally, states)
+        _run_one(seed, tally, states, kind)
         tally.seconds = time.process_time() - started
         tally.states = None if states is None else len(states)
         if (stop and tally.failed) or tally.seconds > seconds:
@@ -43,9 +45,9 @@ def search(schedules: int, first: int, *, stop: bool, seconds: float, states: St
     return tally
 
 
-def _run_one(seed: int, tally: Tally, states: States | None) -> None:
+def _run_one(seed: int, tally: Tally, states: States | None, kind: str | None) -> None:
     everything = is_everything(seed)
-    world = World(seed, everything=everything)
+    world = World(seed, everything=everything, kind=kind)
     if states is not None:
         states.watch(world)
     figures = tally.kinds[everything]
@@ -86,19 +88,22 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("stop", nargs="?", choices=["stop"], help="at the first one that fails")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="of processor time, then stop")
     parser.add_argument("--fast", action="store_true", help="do not count states")
+    parser.add_argument("--kind", help="of world: duel, tiny, early, pair, large, expiring or poisoned")
     parser.add_argument(
         "--shrink", type=float, default=60.0, help="seconds for each of the first failures that are shown"
     )
     parser.add_argument("--markdown", type=Path, help="write the figures to this file")
     given = parser.parse_args(arguments)
     states = None if given.fast else States()
-    tally = search(given.schedules, given.first, stop=given.stop is not None, seconds=given.seconds, states=states)
+    tally = search(
+        given.schedules, given.first, stop=given.stop is not None, seconds=given.seconds, states=states, kind=given.kind
+    )
     print(tally)
     if given.markdown:
         given.markdown.write_text(markdown(f"python -m tests.simulation {given.schedules} {given.first}", tally))
     for name in tally.failed[:_SHOWN] if given.shrink else ():
         seed, everything = seed_of(name)
-        print(explain(seed, everything=everything, seconds=given.shrink))
+        print(explain(seed, everything=everything, seconds=given.shrink, kind=given.kind))
     return int(bool(tally.failed))
 
 

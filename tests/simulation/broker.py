@@ -72,10 +72,13 @@ class Broker:
 class Publisher:
     """Publishes at once: the background thread of the real one has tests of its own."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, unsent: float) -> None:
         self._broker = broker
+        self._unsent = unsent
 
     def collect(self, refs: list[Ref]) -> list[str | None]:
+        if not self._broker.faults.calm and self._broker.scheduler.chance(self._unsent):
+            return [None for _ in refs]
         try:
             self._broker.send(refs, "task")
         except BrokerUnavailable:

@@ -110,6 +110,11 @@ class Choices:
         """One of them; the first one is the simplest."""
         return options[self.randrange(len(options))]
 
+    def forced(self, options: Sequence[T], chosen: T) -> Choices:
+        """Notes what is not chosen but given."""
+        self._blocks[-1].append(options.index(chosen))
+        return self
+
     def chance(self, probability: float) -> bool:
         """Yes, as often as that."""
         return probability > 0 and self.noted(lambda: int(self._random.random() < probability)) > 0

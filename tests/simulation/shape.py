@@ -23,6 +23,7 @@ class Shape:
         sleepiness: how often somebody rests while the others go on.
         fault_rate, kill_rate, jump_rate: how often a request fails, an actor is killed, time jumps; for each step.
         split: how often a write and its intents are not seen at once.
+        unsent: how often a writer sends no task.
         is_poisonous: some texts cannot be embedded, and dead letters come soon.
         lasts: whether it is looked at hours later too.
     """
@@ -45,11 +46,18 @@ class Shape:
     lasts: bool
     kinds: Sequence[str] = _KINDS
     split: float = 0.3
+    unsent: float = 0.0
 
     @classmethod
-    def drawn(cls, source: Choices) -> Shape:
-        """A shape by chance."""
-        return source.choice((_duel, _duel, _tiny, _early, _pair, _large, _expiring, _poisoned))(source)
+    def drawn(cls, source: Choices, kind: str | None = None) -> Shape:
+        """A shape by chance, or one of this kind."""
+        kinds = {
+            "duel": _duel, "tiny": _tiny, "early": _early, "pair": _pair, "large": _large, "expiring": _expiring,
+            "poisoned": _poisoned,
+        }  # fmt: skip
+        if kind is None:
+            return source.choice((*kinds.values(), _duel))(source)
+        return kinds[kind](source.forced(list(kinds.values()), kinds[kind]))
 
 
 def _duel(source: Choices) -> Shape:
@@ -122,6 +130,7 @@ def _early(source: Choices) -> Shape:
         lasts=False,
         kinds=pick((("put", "delete"), ("put", "put", "noindex"))),
         split=0.9,
+        unsent=0.7,
     )
 
 
@@ -179,13 +188,13 @@ def _expiring(source: Choices) -> Shape:
         writers=pick((1, 2, 2)),
         workers=2,
         readers=pick((0, 1)),
-        drains=1,
+        drains=2,
         reconcilers=pick((0, 0, 0, 1)),
         operations=pick((1, 2)),
         restarts=pick((0, 1, 5)),
-        ticks=pick(((0, SECOND // 8), (0, 0, SECOND // 2), (0, 1, SECOND // 10))),
+        ticks=pick(((0, SECOND), (0, 0, SECOND // 2), (0, 1, SECOND // 10))),
         clocks=pick(((0,), (0, SKEW, -SKEW))),
-        sleepiness=pick((0.1, 0.2, 0.3)),
+        sleepiness=pick((0.15, 0.25, 0.35)),
         fault_rate=pick((0.0, 0.0, 0.05)),
         kill_rate=pick((0.0, 0.01)),
         jump_rate=pick((0.0, 0.0, 0.03)),

@@ -49,9 +49,16 @@ class Run:
         return f"{self.steps} steps, {self.switches} switches, {self.script.decisions} decisions"
 
 
-def run(seed: int, *, everything: bool, script: Script | None = None, is_traced: bool = False) -> Run:
+def run(
+    seed: int,
+    *,
+    everything: bool,
+    script: Script | None = None,
+    is_traced: bool = False,
+    kind: str | None = None,
+) -> Run:
     """Runs a schedule, by its seed or as a script says."""
-    world = World(seed, everything=everything, is_traced=is_traced, script=script)
+    world = World(seed, everything=everything, is_traced=is_traced, script=script, kind=kind)
     error: Exception | None = None
     try:
         world.run()
@@ -81,9 +88,9 @@ def shrink(failed: Run, *, seconds: float = SECONDS) -> Run:
     return shrinker.best
 
 
-def explain(seed: int, *, everything: bool = False, seconds: float = SECONDS) -> str:
+def explain(seed: int, *, everything: bool = False, seconds: float = SECONDS, kind: str | None = None) -> str:
     """For a failure's report: the shrunk schedule, step by step, and the command that replays it."""
-    failed = run(seed, everything=everything)
+    failed = run(seed, everything=everything, kind=kind)
     if failed.error is None:
         return f"seed {name_of(seed, everything)} passes"
     small = shrink(failed, seconds=seconds)

@@ -56,15 +56,22 @@ class World:
             effect after their sender gave up, filing again fails. An intent of repair for each item, filed at the end,
             stands for the reconciliation.
         script: decides instead of the seed, but for ids and jitter.
+        kind: of world (`Shape.drawn`), any when it is None.
     """
 
     def __init__(
-        self, seed: int, *, everything: bool = False, is_traced: bool = False, script: Script | None = None
+        self,
+        seed: int,
+        *,
+        everything: bool = False,
+        is_traced: bool = False,
+        script: Script | None = None,
+        kind: str | None = None,
     ) -> None:
         self.seed = seed
         self.everything = everything
         self.scheduler = Scheduler(Choices(seed, script), is_traced=is_traced)
-        self.shape = shape = Shape.drawn(self.scheduler.random)
+        self.shape = shape = Shape.drawn(self.scheduler.random, kind)
         self.items = tuple(ItemId(("sim",), key) for key in ("a", "b")[: shape.items])
         attempts = 3 if shape.is_poisonous else 100
         self.settings = replace(SETTINGS, sync=replace(SETTINGS.sync, max_attempts=attempts, restarts=shape.restarts))
@@ -137,7 +144,7 @@ class World:
             clock=clock,
         )
         parts.embedder = FaultyEmbedder(self.faults, DIMENSIONS)  # type: ignore[assignment]
-        parts.publisher = Publisher(self.broker)  # type: ignore[assignment]
+        parts.publisher = Publisher(self.broker, self.shape.unsent)  # type: ignore[assignment]
         parts.reconciler = Reconciler(  # type: ignore[assignment]
             parts.database, parts.index, parts.recipe, parts.registry, self.settings, parts.clock, parts.guard.check,
             sleep=lambda _: self.scheduler.step("sleeps"), monotonic=lambda: clock() / SECOND,
@@ -455,6 +462,7 @@ def _seeded(seed: int) -> Iterator[None]:
             patches.enter_context(mock.patch("os.urandom", source.randbytes))
             for module in ("intents", "writes", "database.walk", "reconcile.reconciler", "reconcile.resync"):
                 patches.enter_context(mock.patch(f"scylla_store.{module}.SHARDS", 1))
+            patches.enter_context(mock.patch("scylla_store.database.walk._MAX_SLOTS", 60))
             patches.enter_context(mock.patch("scylla_store.points.item_slice", lambda digest: int(digest[0], 16) % 2))
             patches.enter_context(mock.patch("scylla_store.reconcile.reconciler.SLICES", 2))
             yield
