@@ -7,6 +7,7 @@ import shutil
 import statistics
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -157,9 +158,7 @@ class Run:
             "--records", site.folder / "records" / self._root, "--cql", site.cql, "--keyspace", site.keyspace,
             "--qdrant", site.qdrant.url, "--collection", site.keyspace, "--root", self._root, "--texts", site.folder / "texts",
         )  # fmt: skip
-        found = verdict["found"]
-        columns = {column: sum(found.get(kind, 0) for kind in kinds) for column, kinds in KINDS.items()}
-        return {**columns, "found": found, "first": {kind: lines[:3] for kind, lines in verdict["first"].items()}}
+        return columns_of(verdict)
 
     def _reconcile(self) -> None:
         """By the command; texts that the index held and that are embedded again were so without need."""
@@ -187,11 +186,8 @@ class Run:
     def _weigh(self, began: float, broken: float, healed: float) -> None:
         """Counts and latencies from the writers' records."""
         done = self._attempts()
-        failed = Counter(one.error for one in done if one.error)
-        clear = {name for name in vars(library_errors) if name[0].isupper()}
         self.result.acknowledged = sum(one.acknowledged == one.writes for one in done)
-        self.result.errors = {name: count for name, count in failed.items() if name in clear}
-        self.result.foreign = {name: count for name, count in failed.items() if name not in clear}
+        self.result.errors, self.result.foreign = errors_of(done)
         texts = Counter(text for at, text in self._embedded() if at >= began)
         self.result.embedded |= {"texts": len(texts), "again": sum(texts.values()) - len(texts)}
         puts = self._puts()
@@ -210,6 +206,21 @@ class Run:
                 if operation.name == "put" and "table" not in operation.documents[0].value and one.seconds is not None:
                     found.append((one.began, one.seconds))
         return found
+
+
+def columns_of(verdict: dict[str, Any]) -> dict[str, Any]:
+    """The judge's findings as columns of the table, and what was found first."""
+    found = verdict["found"]
+    columns = {column: sum(found.get(kind, 0) for kind in kinds) for column, kinds in KINDS.items()}
+    return {**columns, "found": found, "first": {kind: lines[:3] for kind, lines in verdict["first"].items()}}
+
+
+def errors_of(done: Sequence[Attempt]) -> tuple[dict[str, int], dict[str, int]]:
+    """How often each class ended an operation: those of the library's own tree, and all others."""
+    failed = Counter(one.error for one in done if one.error)
+    clear = {name for name in vars(library_errors) if name[0].isupper()}
+    ours, foreign = ({name: n for name, n in failed.items() if (name in clear) is own} for own in (True, False))
+    return ours, foreign
 
 
 def compared(healthy: list[float], faulty: list[float]) -> dict[str, Any]:
@@ -239,10 +250,12 @@ def is_right(result: Result, fault: Fault) -> list[str]:
 
 
 def warm_up(site: Site, seconds: float) -> None:
-    """Writes that nobody counts: servers and processes that have just started are slow."""
-    site.writing.tell(root="warm", keys=20, rate=10.0, run=True)
+    """Writes that nobody counts: servers and processes that have just started are slow. All of it is indexed at the end."""
+    site.writing.tell(root="warm", keys=20, rate=5.0, run=True)
     _sleep(seconds)
     site.writing.tell(run=False)
+    with cql_session(site.cql, site.keyspace) as session:
+        wait_until_calm(lambda: [entry for entry in read_outbox(session) if entry.kind != "expiry"], _PATIENCE)
 
 
 def _sleep(seconds: float) -> None:

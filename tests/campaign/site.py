@@ -42,6 +42,8 @@ SETTINGS: dict[str, Any] = {
     "celery__visibility_timeout": 30.0,
     "celery__retry_backoff": 0.2,
     "clock__check_interval": 5.0,
+    "reconcile__interval": 86_400.0,
+    "reconcile__grace": 1.0,
 }
 """Shorter times than the defaults, in about the same proportions, so that calm comes in seconds. Clocks may differ as by default."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -27,6 +28,10 @@ _PAGE = 1000
 _FLUSH_EVERY = 5000
 """Points between two flushes: what was written since the last one is replayed when the folder is opened."""
 
+_ROOM = 64 * 2**20
+"""Bytes that must be free on the disk. The engine writes through maps of sparse files, and a disk that is full under a map
+kills the process (SIGBUS) where a plain write would raise."""
+
 _live: weakref.WeakSet[QdrantEdge] = weakref.WeakSet()
 
 
@@ -45,10 +50,15 @@ class QdrantEdge:
 
     A forked child never touches what its parent opened (the engine would hang there): it gets EmbeddedIndexBusy while the
     parent lives, and may take the folder over afterwards.
+
+    Args:
+        folder: of the embedded store.
+        free: says how many bytes are free on the disk of a folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free) -> None:
         self._folder = folder / "index"
+        self._free = free
         self._collection = Collection(self._folder)
         self._filters = EdgeFilters()
         self._lock = threading.RLock()
@@ -90,6 +100,7 @@ class QdrantEdge:
                 self._collection.check(specification)
                 complete(self._ready().shard)
                 return False
+            self._check_room()
             self._collection.make(specification)
             self._open()
             return True
@@ -181,6 +192,7 @@ class QdrantEdge:
         if self._opened is not None:
             return
         dimensions = self._collection.specification().dimensions
+        self._check_room()
         with translated():
             shard = engine.EdgeShard.load(str(self._collection.shard))
         self._opened = _Opened(shard, dimensions, open_files(self._collection.wal))
@@ -188,12 +200,22 @@ class QdrantEdge:
     def _update(self, operation: engine.UpdateOperation, points: int) -> None:
         """Applies it. It is in the engine's log then, which survives the death of the process."""
         opened = self._ready()
+        self._check_room()
         with translated():
             opened.shard.update(operation)
             opened.unflushed += points
             if opened.unflushed >= _FLUSH_EVERY:
                 opened.unflushed = 0
                 opened.shard.flush()
+
+    def _check_room(self) -> None:
+        with translated():
+            free = self._free(self._folder)
+        if free < _ROOM:
+            raise IndexUnavailable(
+                f"The disk of {self._folder} is full: {free / 2**20:.0f} MiB are free, the embedded index needs "
+                f"{_ROOM / 2**20:.0f} MiB to write safely; documents wait until there is room"
+            )
 
     def _scroll(self, condition: engine.Filter, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
         """Points by id. The engine begins with its offset, we begin after it."""
