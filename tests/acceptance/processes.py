@@ -26,7 +26,8 @@ class Child:
     def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         self.name = name
         self.log = folder / f"{name}.out"
-        self._arguments = [sys.executable, *arguments]
+        self._arguments = list(arguments)
+        self._wrapper: tuple[str, ...] = ()
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -34,13 +35,17 @@ class Child:
         """Another environment on top of ours, from the next start on."""
         self._environment = {**os.environ, **environment}
 
+    def run_through(self, *wrapper: str) -> None:
+        """From the next start on its module is run by another one, which these arguments name; by itself again without any."""
+        self._wrapper = wrapper
+
     def start(self) -> None:
         """Starts it unless it runs."""
         if self.is_running:
             return
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._arguments,
+                [sys.executable, *self._command()],
                 cwd=ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -48,6 +53,12 @@ class Child:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def _command(self) -> list[str]:
+        if not self._wrapper:
+            return self._arguments
+        assert self._arguments[0] == "-m", "only a module can be run by another one"
+        return ["-m", *self._wrapper, *self._arguments[1:]]
 
     def give_way(self) -> None:
         """Leaves the processors to others from now on, with all its children."""

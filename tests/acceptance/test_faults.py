@@ -10,7 +10,7 @@ import pytest
 
 from tests.campaign.faults import faults
 from tests.campaign.pages import line
-from tests.campaign.run import Run, is_right, warm_up
+from tests.campaign.run import Run, is_right, reconcile, warm_up
 from tests.campaign.site import installed
 
 SHORT = ("one worker: SIGKILL", "one Cassandra node: SIGKILL", "Qdrant works, its answers are lost")
@@ -27,10 +27,15 @@ def test_after_each_fault_nothing_is_lost_and_the_index_equals_the_documents_and
     # Given three Cassandra nodes, Redis, Qdrant, writers, workers and beats
     with installed(tmp_path / "site") as site:
         warm_up(site, 10.0)
-        for number, name in enumerate(SHORT):
-            # When something breaks while they work
-            result = Run(site, known[name], f"r{number}", operations=OPERATIONS, rate=RATE, commit="").run()
-            print(line(json.loads(result.as_line)))
-            # Then the judge finds nothing, before reconcile and after it, and somebody could have seen the fault
-            assert is_right(result, known[name]) == []
-            assert result.acknowledged >= OPERATIONS / 2
+        # When one thing after another breaks while they work
+        runs = [
+            Run(site, known[name], f"r{n}", operations=OPERATIONS, rate=RATE, commit="") for n, name in enumerate(SHORT)
+        ]
+        for run in runs:
+            run.run()
+        reconcile(site, runs)
+    for run, name in zip(runs, SHORT, strict=True):
+        print(line(json.loads(run.result.as_line)))
+        # Then the judge finds nothing, before reconcile and after it, and somebody could have seen the fault
+        assert is_right(run.result, known[name]) == []
+        assert run.result.acknowledged >= OPERATIONS / 2

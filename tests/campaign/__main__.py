@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.processes import ROOT
+from tests.campaign.disk import NAME
+from tests.campaign.disk import run as disk
 from tests.campaign.faults import Fault, faults, pairs
 from tests.campaign.pages import line, write_pages
-from tests.campaign.run import Result, Run, forget, is_right, warm_up
+from tests.campaign.run import Result, Run, forget, is_right, reconcile, warm_up
 from tests.campaign.site import installed
 
 
@@ -36,12 +38,13 @@ def main() -> int:
         default=[],
         help="the fault of this name, or all whose name contains it; may be repeated",
     )
+    parser.add_argument("--together", type=int, default=4, help="faults that share one reconciliation at their end")
     parser.add_argument("--again", action="store_true", help="also what is finished")
     parser.add_argument("--list", action="store_true", help="names the faults, and does nothing")
     parser.add_argument("--keep", action="store_true", help="keeps the folder with logs and records")
     parser.add_argument("--markdown", type=Path, help="folder for faults.md and visible.md, from all results")
     options = parser.parse_args()
-    every = [*faults(), *pairs()]
+    every = [*faults(), Fault(NAME, _nothing, _nothing), *pairs()]
     chosen = [fault for fault in every if not options.only or _is_wanted(fault, options.only, every)]
     if options.list:
         print("\n".join(fault.name for fault in chosen))
@@ -50,7 +53,7 @@ def main() -> int:
     left = [fault for fault in chosen if fault.name not in finished]
     wrong = _run(left, options) if left else 0
     if options.markdown:
-        write_pages(options.markdown, read(options.results), [*faults(), *pairs()])
+        write_pages(options.markdown, read(options.results), every)
     return 1 if wrong else 0
 
 
@@ -58,6 +61,10 @@ def _is_wanted(fault: Fault, only: list[str], every: list[Fault]) -> bool:
     """A whole name means one fault, a part of names all that contain it."""
     names = {one.name for one in every}
     return any(fault.name == name if name in names else name in fault.name for name in only)
+
+
+def _nothing(_: object) -> None:
+    """The disk is filled elsewhere."""
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -68,26 +75,49 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def _run(left: list[Fault], options: argparse.Namespace) -> int:
     folder = Path(tempfile.mkdtemp(prefix="scylla-store-campaign-"))
-    wrong = 0
     print(f"{len(left)} faults, {options.operations} operations each; logs and records are in {folder}", flush=True)
     try:
-        with installed(folder / "site") as site:
-            warm_up(site, options.warm)
-            for fault in left:
-                root = f"r{time.time_ns() // 10**6}"
-                run = Run(site, fault, root, operations=options.operations, rate=options.rate, commit=commit())
-                result = run.run()
-                forget(site)
-                with options.results.open("a") as results:
-                    results.write(result.as_line + "\n")
-                wrong += _report(result, fault)
+        return _on_disk(left, folder, options) + _on_site(
+            [fault for fault in left if fault.name != NAME], folder, options
+        )
     finally:
         if not options.keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _on_disk(left: list[Fault], folder: Path, options: argparse.Namespace) -> int:
+    """The one that needs an embedded store and no server."""
+    return sum(
+        _tell(
+            disk(folder / "disk", operations=options.operations, rate=3 * options.rate, commit=commit()), fault, options
+        )
+        for fault in left
+        if fault.name == NAME
+    )
+
+
+def _on_site(left: list[Fault], folder: Path, options: argparse.Namespace) -> int:
+    """All others, on one installation; a few of them share a reconciliation."""
+    if not left:
+        return 0
+    wrong = 0
+    with installed(folder / "site") as site:
+        warm_up(site, options.warm)
+        for start in range(0, len(left), options.together):
+            some, runs = left[start : start + options.together], []
+            for fault in some:
+                root = f"r{time.time_ns() // 10**6}"
+                runs.append(Run(site, fault, root, operations=options.operations, rate=options.rate, commit=commit()))
+                print(line(json.loads(runs[-1].run().as_line)), flush=True)
+            reconcile(site, runs)
+            forget(site)
+            wrong += sum(_tell(run.result, fault, options) for run, fault in zip(runs, some, strict=True))
     return wrong
 
 
-def _report(result: Result, fault: Fault) -> int:
+def _tell(result: Result, fault: Fault, options: argparse.Namespace) -> int:
+    with options.results.open("a") as results:
+        results.write(result.as_line + "\n")
     print(line(json.loads(result.as_line)), flush=True)
     found = is_right(result, fault)
     for what in found:

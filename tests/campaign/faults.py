@@ -13,7 +13,7 @@ from tests.acceptance.processes import Child
 from tests.acceptance.record import Record
 from tests.acceptance.writer import perform
 from tests.campaign.embedder import POISON
-from tests.campaign.site import Site, shifted
+from tests.campaign.site import Site
 from tests.servers import Server
 
 Action = Callable[[Site], object]
@@ -168,11 +168,16 @@ def _clocks() -> list[Fault]:
 
 def _restarted(which: Callable[[Site], Sequence[Child]], seconds: float) -> Action:
     """A clock is set at the start of a process."""
+    return _through(which, *(("tests.campaign.shifted", f"{seconds:+g}") if seconds else ()))
+
+
+def _through(which: Callable[[Site], Sequence[Child]], *wrapper: str) -> Action:
+    """Started again, run by another module."""
 
     def act(site: Site) -> None:
         for child in which(site):
             child.stop()
-            child.change({**site.environment, **(shifted(seconds) if seconds else {})})
+            child.run_through(*wrapper)
             child.start()
 
     return act
@@ -181,19 +186,10 @@ def _restarted(which: Callable[[Site], Sequence[Child]], seconds: float) -> Acti
 def _versions() -> list[Fault]:
     """One writer and one worker are a version ahead: the other worker meets messages that it does not understand."""
 
-    def begin(site: Site) -> None:
-        through = "tests.campaign.newer"
-        site.newer = [site.worker(0, through), site.writer(0, through)]
-        for old, new in zip((site.workers[0], site.writers[0]), site.newer, strict=True):
-            old.stop()
-            new.start()
+    def which(site: Site) -> Sequence[Child]:
+        return (site.workers[0], site.writers[0])
 
-    def end(site: Site) -> None:
-        for old, new in zip((site.workers[0], site.writers[0]), site.newer, strict=True):
-            new.stop()
-            old.start()
-
-    return [Fault("old and new workers together", begin, end)]
+    return [Fault("old and new workers together", _through(which, "tests.campaign.newer"), _through(which), hold=20.0)]
 
 
 def pairs() -> list[Fault]:

@@ -80,15 +80,15 @@ class Run:
         self._operations = operations
         self._keys = max(20, operations // 20)
         self._commit = commit
+        self.texts: set[str] = set()
         self.result = Result(fault.name, commit, operations)
 
     def run(self) -> Result:
-        """The result; whatever is wrong with it stands in it."""
+        """The result before reconcile; whatever is wrong with it stands in it."""
         began, broken, healed = self._write()
         self._replay()
-        self._calm(healed)
-        self.result.before = self._judge()
-        self._reconcile()
+        self.calm(healed)
+        self.result.before = self.result.after = self.judge()
         self._weigh(began, broken, healed)
         return self.result
 
@@ -137,7 +137,7 @@ class Run:
         with cql_session(self._site.cql, self._site.keyspace) as session:
             return len(list(session.execute("SELECT id FROM dead_letters")))
 
-    def _calm(self, healed: float) -> None:
+    def calm(self, healed: float | None = None) -> None:
         """Until nothing of this root waits; expiries that lie ahead are waited for, but not counted."""
         with cql_session(self._site.cql, self._site.keyspace) as session:
 
@@ -147,12 +147,13 @@ class Run:
 
             try:
                 wait_until_calm(lambda: waiting(expiries=False), _PATIENCE)
-                self.result.calm = round(now() - healed, 1)
+                if healed is not None:
+                    self.result.calm = round(now() - healed, 1)
                 wait_until_calm(lambda: waiting(expiries=True), _PATIENCE)
             except AssertionError as exc:
                 self.result.notes.append(str(exc)[:500])
 
-    def _judge(self) -> dict[str, Any]:
+    def judge(self) -> dict[str, Any]:
         site = self._site
         verdict = judged(
             "--records", site.folder / "records" / self._root, "--cql", site.cql, "--keyspace", site.keyspace,
@@ -160,35 +161,13 @@ class Run:
         )  # fmt: skip
         return columns_of(verdict)
 
-    def _reconcile(self) -> None:
-        """By the command; texts that the index held and that are embedded again were so without need."""
-        held = set((self._site.folder / "texts").read_text().split())
-        began = now()
-        code, output = self._site.command("reconcile", "reconcile", "--full")
-        if code == 2:  # there is no such command
-            self.result.after = self.result.before
-            return
-        self.result.reconciled = True
-        if code:
-            self.result.notes.append(f"reconcile ended with {code}: {output[-500:]}")
-        self._calm(now())
-        self.result.after = self._judge()
-        self.result.embedded["without need"] = sum(text in held for at, text in self._embedded() if at >= began)
-
-    def _embedded(self) -> list[tuple[float, str]]:
-        lines = [
-            line.split()
-            for path in (self._site.folder / "embedded").iterdir()
-            for line in path.read_text().splitlines()
-        ]
-        return [(float(line[0]), line[1]) for line in lines if len(line) == 2]
-
     def _weigh(self, began: float, broken: float, healed: float) -> None:
         """Counts and latencies from the writers' records."""
         done = self._attempts()
         self.result.acknowledged = sum(one.acknowledged == one.writes for one in done)
         self.result.errors, self.result.foreign = errors_of(done)
-        texts = Counter(text for at, text in self._embedded() if at >= began)
+        texts = Counter(text for at, text in embedded(self._site) if at >= began)
+        self.texts = set(texts)
         self.result.embedded |= {"texts": len(texts), "again": sum(texts.values()) - len(texts)}
         puts = self._puts()
         self.result.put = compared(
@@ -206,6 +185,26 @@ class Run:
                 if operation.name == "put" and "table" not in operation.documents[0].value and one.seconds is not None:
                     found.append((one.began, one.seconds))
         return found
+
+
+def reconcile(site: Site, runs: Sequence[Run]) -> None:
+    """By the command, once for all these runs, and what the judge says then. What is embedded although the index holds it was so without need."""
+    held, began = set((site.folder / "texts").read_text().split()), now()
+    code, output = site.command("reconcile", "reconcile", "--full")
+    for run in runs:
+        run.result.reconciled = code == 0
+        if code:
+            run.result.notes.append(f"reconcile ended with {code}: {output[-500:]}")
+        run.calm()
+        run.result.after = run.judge()
+        again = [text for at, text in embedded(site) if at >= began and text in held and text in run.texts]
+        run.result.embedded["without need"] = len(again)
+
+
+def embedded(site: Site) -> list[tuple[float, str]]:
+    """When each text was embedded, by its hash."""
+    lines = [line.split() for path in (site.folder / "embedded").iterdir() for line in path.read_text().splitlines()]
+    return [(float(line[0]), line[1]) for line in lines if len(line) == 2]
 
 
 def columns_of(verdict: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ OLD = 10.0
 _LEVELS = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b|^Traceback")
 _STAMP = re.compile(r"^\[?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.,\d]*[:\]]?\s*")
 _NUMBERS = re.compile(r"[0-9a-f]{6,}|\d+")
-_TELLING = re.compile(r"fail|dead|error|open|breaker|skew|refused|dispatched")
+_TELLING = re.compile(r"fail|dead|error|open|breaker|skew|refused|dispatched|troubled")
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,8 @@ def signs_of_metric(line: str) -> Iterator[Sign]:
     except ValueError:
         return
     name = name.partition(".")[2]
+    if name == "workers.alive":
+        yield Sign(time.monotonic(), "metrics", f"{name} {value:g}", f"{name} {value:g}")
     if (
         (_TELLING.search(name) and value > 0)
         or (name.endswith("retrying") and value > 0)
@@ -148,9 +150,10 @@ def _of_status(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
         state = state.get("state", state) if isinstance(state, dict) else state
         if state != "closed":
             yield f"breaker {name}", f"breaker of {name}: {state}"
+    for trouble in status.get("troubles") or ():
+        yield f"trouble {trouble['name']}", f"{trouble['processes']} processes, {trouble['name']}: {trouble['reason']}"
     if status.get("workers") is not None:
-        workers = status["workers"] if isinstance(status["workers"], int) else len(status["workers"])
-        yield f"workers {workers}", f"{workers} workers"
+        yield f"workers {status['workers']}", f"{status['workers']} workers"
 
 
 def _of_health(health: dict[str, Any]) -> Iterator[tuple[str, str]]:

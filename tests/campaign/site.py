@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import time
@@ -22,7 +21,7 @@ from tests.acceptance.waiting import poll
 from tests.campaign.control import VARIABLE, embedding, writing
 from tests.campaign.signs import Signs
 from tests.faults.proxy import ProxyProcess
-from tests.servers import Missing, Qdrant, Redis, cassandra_nodes
+from tests.servers import Qdrant, Redis, cassandra_nodes
 
 WRITERS, WORKERS, BEATS = 3, 2, 2
 SETTINGS: dict[str, Any] = {
@@ -67,7 +66,6 @@ class Site:
         self.workers: list[Child] = []
         self.beats: list[Child] = []
         self.watcher: Child
-        self.newer: list[Child] = []
         self.settings: dict[str, Any] = {}
 
     @property
@@ -132,20 +130,19 @@ class Site:
             "monitoring__statsd_port": self.signs.port,
         }
 
-    def writer(self, number: int, *through: str) -> Child:
-        """A writer; `through` is a module that runs it."""
-        return self.child(f"writer{number}", "-m", *through, "tests.campaign.writer", str(number))
+    def _writer(self, number: int) -> Child:
+        return self.child(f"writer{number}", "-m", "tests.campaign.writer", str(number))
 
-    def worker(self, number: int, *through: str) -> Child:
+    def _worker(self, number: int) -> Child:
         """A worker of both queues."""
         options = ["--concurrency", "1", "-n", f"w{number}@localhost", "--loglevel", "WARNING"]
         queues = ["-Q", "scylla_store,scylla_store.maintenance"]
-        return self.child(f"worker{number}", "-m", *through, "scylla_store.cli", "worker", *options, *queues)
+        return self.child(f"worker{number}", "-m", "scylla_store.cli", "worker", *options, *queues)
 
     def start_processes(self, stack: ExitStack) -> None:
         cli = ("-m", "scylla_store.cli")
-        self.writers = [self.writer(n) for n in range(WRITERS)]
-        self.workers = [self.worker(n) for n in range(WORKERS)]
+        self.writers = [self._writer(n) for n in range(WRITERS)]
+        self.workers = [self._worker(n) for n in range(WORKERS)]
         self.beats = [
             self.child(f"beat{n}", *cli, "beat", "-s", str(self.folder / f"schedule{n}"), "--pidfile=", "--loglevel", "WARNING")
             for n in range(BEATS)
@@ -191,19 +188,6 @@ def installed(folder: Path) -> Iterator[Site]:
         assert poll((folder / "watched.jsonl").exists, _START)
         yield site
         site.writing.tell(end=True)
-
-
-def libfaketime() -> str:
-    """The library that shifts a process's clock; raises Missing."""
-    found = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
-    if not found:
-        raise Missing("there is no libfaketime (apt-get install libfaketime)")
-    return found[0]
-
-
-def shifted(seconds: float) -> dict[str, str]:
-    """The environment of a process whose clock is off by so much; how fast time passes stays as it is."""
-    return {"LD_PRELOAD": libfaketime(), "FAKETIME": f"{seconds:+g}", "DONT_FAKE_MONOTONIC": "1"}
 
 
 def now() -> float:
