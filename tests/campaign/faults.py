@@ -116,7 +116,7 @@ def _qdrant() -> list[Fault]:
             "Qdrant loses its collection",
             lambda site: site.drop_collection(),
             lambda site: site.command("setup", "setup"),
-            allowed=frozenset({"missing"}),
+            allowed=frozenset({"missing", "incomplete"}),
         ),
     ]
 

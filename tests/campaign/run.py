@@ -85,11 +85,15 @@ class Run:
 
     def run(self) -> Result:
         """The result before reconcile; whatever is wrong with it stands in it."""
-        began, broken, healed = self._write()
-        self._replay()
-        self.calm(healed)
-        self.result.before = self.result.after = self.judge()
-        self._weigh(began, broken, healed)
+        try:
+            began, broken, healed = self._write()
+            self._replay()
+            self.calm(healed)
+            self.result.before = self.result.after = self.judge()
+            self._weigh(began, broken, healed)
+        except Exception as exc:  # noqa: BLE001  the other faults are still worth a run
+            self.result.notes.append(f"the campaign itself failed: {type(exc).__name__}: {exc}"[:500])
+            self._site.writing.tell(run=False)
         return self.result
 
     def _write(self) -> tuple[float, float, float]:
