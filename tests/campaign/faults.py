@@ -18,6 +18,11 @@ from tests.servers import Server
 
 Action = Callable[[Site], object]
 HOUR, LITTLE = 3600.0, 3.0
+_OF_APPLICATION = (
+    "it is a process of the application, whose supervisor sees its end; nothing of ours waits for it, and what it had not "
+    "published is in the outbox"
+)
+_WITHIN = "the difference is allowed, and everything works"
 _WRITES = "wait="
 """In the request line of every write to Qdrant."""
 
@@ -32,6 +37,7 @@ class Fault:
         until: it lasts until this is so, or two minutes.
         replays: what it sent to the dead letters is replayed when it is over, as an operator would.
         why: of a pair, why it is dangerous.
+        unseen: why nobody needs to see it.
     """
 
     name: str
@@ -42,6 +48,7 @@ class Fault:
     until: Callable[[Site], bool] | None = None
     replays: bool = False
     why: str = ""
+    unseen: str = ""
 
 
 def faults() -> list[Fault]:
@@ -59,9 +66,10 @@ def _processes() -> list[Fault]:
     return [
         fault
         for name, which in groups
+        for unseen in (_OF_APPLICATION if "writer" in name else "",)
         for fault in (
-            Fault(f"{name}: SIGKILL", _each(which, Child.kill), _each(which, Child.start)),
-            Fault(f"{name}: SIGSTOP", _each(which, Child.pause), _each(which, Child.resume)),
+            Fault(f"{name}: SIGKILL", _each(which, Child.kill), _each(which, Child.start), unseen=unseen),
+            Fault(f"{name}: SIGSTOP", _each(which, Child.pause), _each(which, Child.resume), unseen=unseen),
         )
     ]
 
@@ -160,7 +168,13 @@ def _clocks() -> list[Fault]:
         ("both beats", lambda site: site.beats, (("an hour slow", -HOUR), ("3 s fast", LITTLE))),
     ]
     return [
-        Fault(f"the clock of {name} {how}", _restarted(which, seconds), _restarted(which, 0.0), hold=20.0)
+        Fault(
+            f"the clock of {name} {how}",
+            _restarted(which, seconds),
+            _restarted(which, 0.0),
+            hold=20.0,
+            unseen=_WITHIN if abs(seconds) == LITTLE else "",
+        )
         for name, which, offsets in groups
         for how, seconds in offsets
     ]
@@ -217,6 +231,7 @@ def _both(first: Fault, second: Fault) -> Fault:
         hold=max(first.hold, second.hold),
         until=first.until or second.until,
         replays=first.replays or second.replays,
+        unseen=first.unseen and second.unseen,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from tests.campaign.faults import Fault
 from tests.campaign.signs import CHANNELS
 
+_PATH = re.compile(r"(/[\w.-]+){2,}/")
 COLUMNS = ("lost", "unsynced", "stale", "orphans")
 
 
@@ -34,7 +36,7 @@ def write_pages(folder: Path, results: Sequence[dict[str, Any]], known: Sequence
     order = [fault.name for fault in known]
     results = sorted((one for one in results if one["fault"] in order), key=lambda one: order.index(one["fault"]))
     (folder / "faults.md").write_text("\n".join(_faults(results, known)) + "\n")
-    (folder / "visible.md").write_text("\n".join(_visible(results)) + "\n")
+    (folder / "visible.md").write_text("\n".join(_visible(results, known)) + "\n")
 
 
 def _faults(results: Sequence[dict[str, Any]], known: Sequence[Fault]) -> list[str]:
@@ -99,13 +101,18 @@ def _row(one: dict[str, Any]) -> str:
     return "| " + " | ".join("-" if cell is None else str(cell) for cell in cells) + " |"
 
 
-def _visible(results: Sequence[dict[str, Any]]) -> list[str]:
+def _visible(results: Sequence[dict[str, Any]], known: Sequence[Fault]) -> list[str]:
+    unseen = {fault.name: fault.unseen for fault in known if fault.unseen}
     return [
         "# What is seen from outside",
         "",
         "For each fault of [the campaign](faults.md), what was first to be seen that had not been there in the healthy seconds before it,",
         "and how many seconds after its begin. Status and health were asked every two or three seconds, by the API that the commands print; logs are those",
         "of all our processes at WARNING; metrics were received by UDP. A fault that none of them shows within 30 s would be a defect.",
+        "",
+        "Nothing has to be seen of:",
+        "",
+        *[f"- {name}: {why}." for name, why in unseen.items()],
         "",
         *_provenance(results),
         "",
@@ -122,7 +129,7 @@ def _cell(seen: Sequence[Any] | None) -> str:
     if seen is None:
         return ""
     at, text = seen
-    return f"{at} s: {_escaped(str(text)[:140])}"
+    return f"{at} s: {_escaped(_PATH.sub('', str(text))[:140])}"
 
 
 def _escaped(text: str) -> str:

@@ -110,7 +110,8 @@ class Run:
             _sleep(broken + max(fault.hold, seconds * _DURING) - now())
             if (until := fault.until) is not None:
                 poll(lambda: until(site), _LONGEST, every=2.0)
-            poll(lambda: bool(self._seen(known, broken)), broken + SEEN_WITHIN - now(), every=0.5)
+            if not fault.unseen:
+                poll(lambda: bool(self._seen(known, broken)), broken + SEEN_WITHIN - now(), every=0.5)
         finally:
             fault.end(site)
         healed = now()
@@ -243,7 +244,7 @@ def compared(healthy: list[float], faulty: list[float]) -> dict[str, Any]:
 def is_right(result: Result, fault: Fault) -> list[str]:
     """What is wrong with a result: nothing may be lost, left, foreign or unseen."""
     wrong = [f"foreign error {name}" for name in result.foreign] + list(result.notes)
-    if not result.visible:
+    if not result.visible and not fault.unseen:
         wrong.append(f"nothing showed it within {SEEN_WITHIN:g} s")
     unexpected = {kind: count for kind, count in result.before.get("found", {}).items() if kind not in fault.allowed}
     wrong += [f"before reconcile: {count} {kind}" for kind, count in unexpected.items()]
