@@ -53,8 +53,10 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class OutboxSummary:
-    """What waits: counts up to `limit` (then `exact` is False) and the earliest time of filing (microseconds).
+    """What waits, and the earliest time of filing (microseconds).
 
+    Not `exact`: more rows than `limit` wait. `pending` is then what was read, and where they can be counted without being
+    read also the others, as far as they are due by their first due time; the other counts are those of what was read.
     `due` is how many of them the next drain may dispatch: their next attempt is not after now.
     """
 

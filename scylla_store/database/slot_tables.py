@@ -57,6 +57,9 @@ class SlotTables(Protocol):
     def page(self, slot: int, shard: int, *, after: IntentKey | None, limit: int) -> Page:
         """At most `limit` rows of one partition, by key, after `after`."""
 
+    def count(self, partitions: Sequence[tuple[int, int]]) -> int:
+        """How many rows, whole or half, these partitions (slot, shard) hold, without sending them."""
+
     def partitions(self, cursor: str | None, limit: int) -> tuple[Sequence[tuple[int, int]], str | None]:
         """About `limit` partitions (slot, shard) that hold rows, in any stable order after the cursor of an earlier call
         (None: from the start); and the cursor to go on, None at the end."""

@@ -17,7 +17,7 @@ from scylla_store.database.base import OutboxSummary, Push, Sweep, Waiting
 from scylla_store.database.slot_tables import SlotTables, Straggler
 from scylla_store.database.walk import Walk, entries_of_slot
 from scylla_store.identity import ItemId
-from scylla_store.intents import SLOT, Bookkeeping, Entry, Intent, IntentKey, Kind
+from scylla_store.intents import SHARDS, SLOT, Bookkeeping, Entry, Intent, IntentKey, Kind
 
 BEHIND = 60 * SECOND
 """How far the watermark stays behind now: a write on its way, and clocks that differ, stay on its right side."""
@@ -26,6 +26,7 @@ SLOW_PASS_EVERY = 3600 * SECOND
 SLOW_PASS = "outbox.slow_pass"
 _AHEAD = 300 * SECOND
 _MAX_SLOTS_COUNTED = 2_000
+_MAX_SLOTS_BEYOND = 500
 _MAX_PARTITIONS = 2_000
 
 
@@ -103,11 +104,16 @@ class SlottedOutbox:
         now = self._clock()
         slots = self._counted_slots(now)
         pending = retrying = due = seen = 0
+        slot, in_slot = -1, 0
         oldest: int | None = None
         for entry in self._entries(itertools.islice(slots, _MAX_SLOTS_COUNTED)):
+            if entry.intent.key.slot != slot:
+                slot, in_slot = entry.intent.key.slot, 0
             if seen == limit:
+                pending += max(0, self._rows_of(itertools.chain([slot], slots), now) - in_slot)
                 return OutboxSummary(pending, retrying, oldest, exact=False, due=due)
             seen += 1
+            in_slot += 1
             if entry.intent.kind is Kind.EXPIRY and entry.next_attempt > now:
                 continue
             pending += 1
@@ -115,6 +121,11 @@ class SlottedOutbox:
             due += entry.next_attempt <= now
             oldest = entry.intent.filed_at if oldest is None else min(oldest, entry.intent.filed_at)
         return OutboxSummary(pending, retrying, oldest, exact=next(slots, None) is None, due=due)
+
+    def _rows_of(self, slots: Iterable[int], now: int) -> int:
+        """Rows of the slots up to now, unread: half rows, and expiries that are tried again, are among them."""
+        due = itertools.islice(itertools.takewhile(lambda slot: slot <= now // SLOT, slots), _MAX_SLOTS_BEYOND)
+        return self._tables.count([(slot, shard) for slot in due for shard in range(SHARDS)])
 
     def waiting(self, limit: int) -> Waiting:
         """See `Outbox.waiting`."""

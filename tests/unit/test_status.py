@@ -113,6 +113,23 @@ def test_status_reads_nothing_but_what_drains_left_behind() -> None:
     assert (set(core.db.calls), core.db.outbox.calls) == ({"state"}, [])
 
 
+@pytest.mark.parametrize("limit", [1, 7, 10, 49, 50])
+def test_a_long_backlog_is_counted_without_being_read(limit: int) -> None:
+    # Given a backlog of fifty writes over some minutes, a few of which come due later
+    core = cluster()
+    for number in range(45):
+        core.put(item=ITEM._replace(key=str(number)))
+        core.clock.advance(3)
+    core.clock.advance(60)
+    put_many(core, 5, start=45)
+
+    summary = core.database.outbox.summary(limit)
+
+    # Then all are known that are due by now
+    assert (summary.pending, summary.due) == (45 if limit < 45 else limit, min(limit, 45))
+    assert summary.exact is (limit == 50)
+
+
 def test_a_backlog_that_shrinks_has_a_rate_and_an_end() -> None:
     # Given a worker that indexes three documents every ten seconds, while one is put
     core = cluster()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import random
@@ -38,12 +39,15 @@ class HeartThread:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(self._stopped,), name="scylla-store-heart", daemon=True)
         self._thread.start()
+        # A threads or solo pool that is stopped cold announces nothing, but its process ends as others do.
+        atexit.register(self.stop)
 
     def stop(self) -> None:
         """Ends it and takes the process off the list; nothing happens where it does not run."""
         if self._pid != os.getpid() or self._thread is None:
             return
         self._pid = None
+        atexit.unregister(self.stop)
         self._stopped.set()
         self._thread.join(_ENDING)
 

@@ -86,6 +86,11 @@ class MemorySlotTables:
             halves = [key for key in keys if rows[key].intent is None]
             return Page(entries, halves, keys[-1] if len(keys) == limit else None)
 
+    def count(self, partitions: Sequence[tuple[int, int]]) -> int:
+        """See `SlotTables.count`."""
+        with self._lock:
+            return sum(len(self._partitions.get(partition, ())) for partition in partitions)
+
     def partitions(self, cursor: str | None, limit: int) -> tuple[Sequence[tuple[int, int]], str | None]:
         """See `SlotTables.partitions`. The cursor is the last partition that was returned."""
         with self._lock:

@@ -218,6 +218,19 @@ def test_the_summary_counts_what_waits_and_no_expiry_to_come(subject: Subject, o
     assert outbox.summary(100).pending == 4
 
 
+def test_the_summary_of_a_long_backlog_says_that_it_is_longer_than_what_was_read(
+    subject: Subject, outbox: Outbox
+) -> None:
+    file(subject, *range(-50, 0))
+    subject.pass_time(1)
+
+    summary = outbox.summary(10)
+
+    assert not summary.exact
+    assert summary.due == 10
+    assert 10 <= summary.pending <= 50
+
+
 def test_an_empty_outbox_has_an_empty_summary(outbox: Outbox) -> None:
     summary = outbox.summary(100)
 

@@ -53,6 +53,9 @@ class Tables:
         halves = [key for key in keys if self.rows[key] is None]
         return Page(entries, halves, keys[-1] if len(keys) == limit else None)
 
+    def count(self, partitions: Sequence[tuple[int, int]]) -> int:
+        return sum((key.slot, key.shard) in partitions for key in self.rows)
+
     def partitions(self, cursor: str | None, limit: int) -> tuple[Sequence[tuple[int, int]], str | None]:
         found = sorted({(key.slot, key.shard) for key in self.rows})
         start = int(cursor or 0)
