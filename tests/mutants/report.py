@@ -11,9 +11,11 @@ from tests.simulation.report import version
 def line(verdict: Verdict) -> str:
     """One mutant for a terminal."""
     seen = _of_schedules(verdict.schedules)
-    return (
-        f"{verdict.mutant.name}: {'caught' if verdict.is_caught else 'NOT CAUGHT'} | {seen} | {_of_test(verdict.test)}"
-    )
+    return f"{verdict.mutant.name}: {'caught' if verdict.is_caught else 'NOT CAUGHT'} | {seen} | {_tests_of(verdict)}"
+
+
+def _tests_of(verdict: Verdict) -> str:
+    return _of_test(verdict.test) if verdict.tests else "not run"
 
 
 def markdown(command: str, unchanged: tuple[Finding, Finding], verdicts: Sequence[Verdict]) -> str:
@@ -63,7 +65,7 @@ def _missed(verdicts: Sequence[Verdict]) -> list[str]:
 def _row(verdict: Verdict) -> str:
     mutant = verdict.mutant
     files = ", ".join(file.removeprefix("scylla_store/") for file in mutant.files)
-    cells = (mutant.name, mutant.why, files, _of_schedules(verdict.schedules), _of_test(verdict.test))
+    cells = (mutant.name, mutant.why, files, _of_schedules(verdict.schedules), _tests_of(verdict))
     return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 

@@ -63,18 +63,19 @@ class Verdict:
         return bool((self.schedules and self.schedules.by) or self.test)
 
 
-def examine(mutant: Mutant, seconds: float) -> Verdict:
+def examine(mutant: Mutant, seconds: float, *, quick: bool) -> Verdict:
     """Applies a mutant to a copy and runs what it names.
 
     Args:
         seconds: of processor time that schedules may take.
+        quick: whether no tests are run when a schedule has caught it.
     """
     with _copied() as root:
         mutant.apply(root)
         verdict = Verdict(mutant)
         if not mutant.unseen:
             verdict.schedules = schedules(root, seconds, mutant.kind)
-        for arguments in mutant.tests:
+        for arguments in () if quick and verdict.is_caught else mutant.tests:
             verdict.tests.append(tests(root, [arguments]))
             if verdict.test:
                 break

@@ -8,7 +8,9 @@ python -m tests.simulation replay TOKEN    one again, as a failure's report says
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import signal
 import sys
 import time
 from pathlib import Path
@@ -30,18 +32,19 @@ def is_everything(seed: int) -> bool:
 def search(
     schedules: int, first: int, *, stop: bool, seconds: float, states: States | None, kind: str | None = None
 ) -> Tally:
-    """Runs schedules until all are done, so much processor time is spent or, with `stop`, one fails."""
+    """Runs schedules until all are done, so much processor time is spent, somebody interrupts or, with `stop`, one fails."""
     tally = Tally()
     started, said = time.process_time(), time.monotonic()
-    for seed in range(first, first + schedules):
-        _run_one(seed, tally, states, kind)
-        tally.seconds = time.process_time() - started
-        tally.states = None if states is None else len(states)
-        if (stop and tally.failed) or tally.seconds > seconds:
-            break
-        if time.monotonic() - said > 10:
-            said = time.monotonic()
-            print(tally, flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        for seed in range(first, first + schedules):
+            _run_one(seed, tally, states, kind)
+            tally.seconds = time.process_time() - started
+            tally.states = None if states is None else len(states)
+            if (stop and tally.failed) or tally.seconds > seconds:
+                break
+            if time.monotonic() - said > 10:
+                said = time.monotonic()
+                print(tally, flush=True)
     return tally
 
 
@@ -108,4 +111,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell takes it away from what runs in the background
     sys.exit(main(sys.argv[1:]))

@@ -35,6 +35,7 @@ class Faults:
 
     Attributes:
         rate: how often a request fails, before it happens or after.
+        slow: how often its answer takes time.
         late: an index request may take effect after its sender gave up.
         file_too: filing again may fail; then a worker that gives up is as one that died.
         calm: nothing goes wrong any more.
@@ -49,6 +50,7 @@ class Faults:
     late: bool = False
     file_too: bool = False
     split: float = 0.3
+    slow: float = 0.0
     calm: bool = False
     halves: list[Callable[[], Any]] = field(default_factory=list)
     late_requests: list[tuple[str, Callable[[], Any]]] = field(default_factory=list)
@@ -60,7 +62,7 @@ class Faults:
         self.scheduler.step(what)
         name = what.partition(".")[2]
         if self.calm or not self.scheduler.chance(self.rate) or (name == "write" and not self.file_too):
-            return action()
+            return self._answered(what, action())
         is_write, is_index = name in _WRITES, what.startswith("index")
         kinds = ("before", "lost", "late") if is_write and is_index and self.late else ("before", "lost")
         kind = self.scheduler.random.choice(kinds)
@@ -73,6 +75,12 @@ class Faults:
         if is_index:
             raise IndexUnavailable(f"simulated: {kind}")
         raise (OutcomeUnknown if is_write and kind == "lost" else DatabaseUnavailable)(f"simulated: {kind}")
+
+    def _answered(self, what: str, answer: Any) -> Any:
+        """The answer, which may take time as well."""
+        if not self.calm and self.scheduler.chance(self.slow):
+            self.scheduler.step(f"{what} answers")
+        return answer
 
     def note(self, mutation: Mutation) -> None:
         """Remembers a write that begins; not the clean-up of one that is known."""

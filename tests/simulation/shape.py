@@ -23,6 +23,7 @@ class Shape:
         sleepiness: how often somebody rests while the others go on.
         fault_rate, kill_rate, jump_rate: how often a request fails, an actor is killed, time jumps; for each step.
         split: how often a write and its intents are not seen at once.
+        slow: how often an answer takes time too.
         unsent: how often a writer sends no task.
         is_poisonous: some texts cannot be embedded, and dead letters come soon.
         lasts: whether it is looked at hours later too.
@@ -46,6 +47,7 @@ class Shape:
     lasts: bool
     kinds: Sequence[str] = _KINDS
     split: float = 0.3
+    slow: float = 0.03
     unsent: float = 0.0
 
     @classmethod
@@ -120,16 +122,17 @@ def _early(source: Choices) -> Shape:
         reconcilers=pick((0, 0, 0, 1)),
         operations=pick((1, 1, 2)),
         restarts=pick((1, 5)),
-        ticks=pick(((0,), (0, SECOND), (0, 0, 0, 12 * SECOND))),
+        ticks=pick(((0,), (0,), (0, 0, 0, 0, SECOND), (*[0] * 15, 12 * SECOND))),
         clocks=pick(((0,), (0, SKEW, -SKEW))),
         sleepiness=pick((0.15, 0.25, 0.35)),
         fault_rate=0.0,
         kill_rate=pick((0.0, 0.0, 0.01)),
-        jump_rate=pick((0.0, 0.02, 0.05)),
+        jump_rate=pick((0.0, 0.0, 0.02)),
         is_poisonous=False,
         lasts=False,
         kinds=pick((("put", "delete"), ("put", "put", "noindex"))),
         split=0.9,
+        slow=0.3,
         unsent=0.7,
     )
 

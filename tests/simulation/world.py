@@ -76,7 +76,12 @@ class World:
         attempts = 3 if shape.is_poisonous else 100
         self.settings = replace(SETTINGS, sync=replace(SETTINGS.sync, max_attempts=attempts, restarts=shape.restarts))
         self.faults = Faults(
-            self.scheduler, rate=shape.fault_rate, late=everything, file_too=everything, split=shape.split
+            self.scheduler,
+            rate=shape.fault_rate,
+            late=everything,
+            file_too=everything,
+            split=shape.split,
+            slow=shape.slow,
         )
         self.scheduler.ticks = shape.ticks
         self.scheduler.sleepiness = shape.sleepiness
@@ -195,7 +200,7 @@ class World:
             return parts.writer.check_delete(*item), kind, None
         texts = (POISON, DEADLY) if self.shape.is_poisonous and choose.chance(0.3) else TEXTS
         text = choose.choice(texts)
-        ttl = choose.choice((0.5, 0.5, LONGEST_TTL)) if kind == "ttl" else None
+        ttl = choose.choice((0.5, 4.0, LONGEST_TTL)) if kind == "ttl" else None
         self.longest_ttl = max(self.longest_ttl, ttl or 0.0)
         value = {"text": text}
         return parts.writer.check_put(Put(*item, value, False if kind == "noindex" else None, ttl)), kind, value
@@ -320,7 +325,7 @@ class World:
         chance, choose = self.scheduler.chance, self.scheduler.random
         if chance(0.01):
             self.snapshot = self.database.read(self.items)
-        if self.faults.halves and chance(0.2):
+        if self.faults.halves and chance(0.03):
             self.faults.flush()
         if self.faults.late_requests and chance(0.05):
             self.faults.happen_late()
