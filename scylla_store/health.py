@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,12 +44,19 @@ class Examination:
     def _database(self) -> str | None:
         self._parts.database.ping()
         self._parts.guard.check()
+        return "; ".join(self._nodes()) or None
+
+    def _nodes(self) -> Iterator[str]:
+        """What is wrong with single nodes of a cluster that works."""
+        unreachable: Callable[[], Sequence[str]] | None = getattr(self._parts.database, "unreachable_nodes", None)
+        missing = [] if unreachable is None else unreachable()
+        if missing:
+            yield f"this process cannot reach {', '.join(missing)}; the other nodes do its work"
         slow = self._parts.guard.slow_nodes
         if slow:
-            return "clocks of nodes are off: " + ", ".join(
+            yield "clocks of nodes are off: " + ", ".join(
                 f"{node} by {off / SECOND:+.1f} s" for node, off in slow.items()
             )
-        return None
 
     def _index(self) -> str | None:
         if self._parts.is_embedded:

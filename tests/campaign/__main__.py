@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,8 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keeps the folder with logs and records")
     parser.add_argument("--markdown", type=Path, help="folder for faults.md and visible.md, from all results")
     options = parser.parse_args()
+    # Ended by a signal, it takes with it what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     every = [*faults(), Fault(NAME, _nothing, _nothing), *pairs()]
     chosen = [fault for fault in every if not options.only or _is_wanted(fault, options.only, every)]
     if options.list:

@@ -99,6 +99,19 @@ def test_a_drain_that_fails_says_why_and_where() -> None:
     assert "host7" not in str(line(core, "drain").reason)
 
 
+def test_nodes_of_the_database_that_are_down_or_have_a_wrong_clock_are_named() -> None:
+    core = cluster()
+    core.database.clock = lambda: ClockReading(core.clock(), {"10.0.0.3": 2 * SECOND})  # type: ignore[method-assign]
+    core.database.unreachable_nodes = lambda: ["10.0.0.2"]  # type: ignore[attr-defined]
+
+    found = line(core, "database")
+
+    assert found.state == "degraded"
+    assert found.reason == (
+        "this process cannot reach 10.0.0.2; the other nodes do its work; clocks of nodes are off: 10.0.0.3 by +2.0 s"
+    )
+
+
 def test_workers_are_seen_by_their_signs_of_life() -> None:
     core = cluster()
     assert "no worker gave a sign of life within 20 s" in str(line(core, "workers").reason)

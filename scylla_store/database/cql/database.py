@@ -75,6 +75,10 @@ class ScyllaDB:
         median = int(statistics.median(offsets.values()))
         return ClockReading(system_clock() + median, {node: offset - median for node, offset in offsets.items()})
 
+    def unreachable_nodes(self) -> list[str]:
+        """Nodes that are in the cluster and do not take this process's connections."""
+        return sorted(str(host.endpoint) for host in self._session.unreachable())
+
     def _offsets(self) -> tuple[dict[str, int], list[StoreError]]:
         """How far each node that answers soon is from this machine's time (microseconds)."""
         driver = self._session.driver

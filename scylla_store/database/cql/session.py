@@ -167,6 +167,12 @@ class Session:
         self.connect()
         return list(self.driver.get_pool_state())
 
+    def unreachable(self) -> list[Any]:
+        """The nodes of the cluster that the driver takes for down."""
+        self.connect()
+        cluster = self._cluster
+        return [] if cluster is None else [host for host in cluster.metadata.all_hosts() if host.is_up is False]
+
     @property
     def driver(self) -> DriverSession:
         """The driver's session, connected."""

@@ -56,7 +56,9 @@ class QdrantEdge:
         free: says how many bytes are free on the disk of a folder.
     """
 
-    def __init__(self, folder: Path, *, free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free) -> None:
+    def __init__(
+        self, folder: Path, *, free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
+    ) -> None:
         self._folder = folder / "index"
         self._free = free
         self._collection = Collection(self._folder)
