@@ -48,8 +48,8 @@ _BEYOND = 2**53
 """The last slices are read without an end, so that a number that no slice has is met too."""
 
 _ROWS = 500
-_STEP = 2500
-"""Items that one step compares: the position is stored after it."""
+_STEP = 1000
+"""Items that one step compares at least: the position is stored after it."""
 
 _SUSPECTS = 500
 _PAGE_BYTES = 8_000_000
