@@ -326,7 +326,9 @@ class _Engine:
         if time.monotonic() >= self._reconcile_at and not self._parts.dispatcher.backlog():
             report = self._parts.reconciler.go_on(_PIECE)
             if report is not None:
-                self._reconcile_at = time.monotonic() + self._parts.settings.reconcile.interval
+                settings = self._parts.settings.reconcile
+                pause = settings.grace if self._parts.rebuild.is_on() else settings.interval
+                self._reconcile_at = time.monotonic() + pause
 
     def data_version(self) -> int:
         version: Callable[[], int] | None = getattr(self._parts.database, "data_version", None)

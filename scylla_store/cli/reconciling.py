@@ -48,7 +48,7 @@ def reconcile(call: Invocation, full: bool, dry_run: bool, max_rate: float | Non
     waits = (is_alone if wait is None else wait) and not dry_run
     with call.store(indexes=is_alone and waits) as store:
         report = _compare(call, store, full=full, dry_run=dry_run, max_rate=max_rate)
-        pending = wait_for_index(store, _INDEX_PATIENCE) if waits and report.repaired else None
+        pending = wait_for_index(store, _INDEX_PATIENCE) if waits else None
     document = {**report.as_dict(), "pending": pending}
     call.output.answer(document, list(_lines(report, pending)))
 
@@ -84,7 +84,8 @@ def _lines(report: ReconcileReport, pending: int | None) -> Iterator[str]:
         yield f"The database could not read all of namespace {namespace}: too many deleted rows."
     if report.dry_run:
         yield "Nothing was changed (--dry-run)."
-    elif report.repaired:
-        yield f"{report.repaired:,} repairs are filed" + (
-            "." if pending is None else f"; {pending:,} writes are pending." if pending else ", and done."
-        )
+        return
+    if report.repaired:
+        yield f"{report.repaired:,} repairs are filed" + (", and done." if pending == 0 else ".")
+    if pending:
+        yield f"{pending:,} writes are still pending; scylla-store status says more."

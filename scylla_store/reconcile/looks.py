@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scylla_store.clock import SECOND, Clock
 from scylla_store.database.base import Database, Waiting
@@ -43,6 +43,15 @@ class Finding:
     is_repairable: bool = True
 
 
+@dataclass
+class Verdict:
+    """What the second look said: what differs for good, what an intent takes care of, and what changed just now."""
+
+    findings: list[Finding] = field(default_factory=list)
+    waiting: int = 0
+    young: int = 0
+
+
 class Looks:
     """Compares items with their points."""
 
@@ -75,35 +84,38 @@ class Looks:
         nobody = _identity(View())
         return [Suspect(item, nobody) for item in wanted if item not in found or found[item].head is None]
 
-    def again(self, suspects: Sequence[Suspect], *, full: bool) -> tuple[list[Finding], int]:
-        """Those that differ for good, and how many of them were only in flight.
+    def again(self, suspects: Sequence[Suspect], *, full: bool) -> Verdict:
+        """Which of them differ for good.
 
         What waits in the outbox is read between the two looks: a write whose intent was acknowledged before that is
         indexed by the second look, and a write that came later changed the row.
         """
-        if not suspects:
-            return [], 0
-        waiting = self._database.outbox.waiting(_MOST_WAITING)
-        left = [suspect for suspect in suspects if suspect.item not in waiting.items]
-        in_flight = len(suspects) - len(left)
-        findings: list[Finding] = []
-        for start in range(0, len(left), _ITEMS):
-            some = left[start : start + _ITEMS]
-            cells = self._database.read([suspect.item for suspect in some])
-            seen = self._index.points_of([item_digest(suspect.item) for suspect in some])
-            now = self._clock()
-            for suspect in some:
-                view = self._view(cells.get(suspect.item), now)
-                digest = item_digest(suspect.item)
-                points = seen.get(digest, [])
-                kind = self._differs(view, points, digest, now, full)
-                if kind is None:
-                    continue
-                if _identity(view) != suspect.identity or self._may_be_in_flight(view, now, waiting):
-                    in_flight += 1
-                else:
-                    findings.append(self._finding(suspect.item, kind, view, points, digest))
-        return findings, in_flight
+        verdict = Verdict()
+        if suspects:
+            waiting = self._database.outbox.waiting(_MOST_WAITING)
+            left = [suspect for suspect in suspects if suspect.item not in waiting.items]
+            verdict.waiting += len(suspects) - len(left)
+            for start in range(0, len(left), _ITEMS):
+                self._judge(left[start : start + _ITEMS], waiting, verdict, full)
+        return verdict
+
+    def _judge(self, suspects: Sequence[Suspect], waiting: Waiting, verdict: Verdict, full: bool) -> None:
+        cells = self._database.read([suspect.item for suspect in suspects])
+        seen = self._index.points_of([item_digest(suspect.item) for suspect in suspects])
+        now = self._clock()
+        for suspect in suspects:
+            view = self._view(cells.get(suspect.item), now)
+            digest = item_digest(suspect.item)
+            points = seen.get(digest, [])
+            kind = self._differs(view, points, digest, now, full)
+            if kind is None:
+                continue
+            if _identity(view) != suspect.identity or self._may_wait(view, waiting):
+                verdict.waiting += 1
+            elif changed_at(view, self._skew) + self._grace > now:
+                verdict.young += 1
+            else:
+                verdict.findings.append(self._finding(suspect.item, kind, view, points, digest))
 
     def _view(self, cells: Cells | None, now: int) -> View:
         return View.of(cells, self._recipe, now=now, anchor_only=False, asked=False)
@@ -111,14 +123,14 @@ class Looks:
     def _differs(self, view: View, seen: Sequence[SeenPoint], digest: str, now: int, full: bool) -> Drift | None:
         return drift_of(view, seen, digest, self._recipe, now=now, skew=self._skew, full=full)
 
-    def _may_be_in_flight(self, view: View, now: int, waiting: Waiting) -> bool:
-        """A change that is very young, or, when not all that waits could be read, one that may wait too."""
-        if view.row is None:
-            return False
-        changed = changed_at(view, self._skew)
+    def _may_wait(self, view: View, waiting: Waiting) -> bool:
+        """Whether its intent may be one of those that were too many to read."""
         oldest = waiting.oldest_filed_at
-        return changed + self._grace > now or (
-            not waiting.exact and oldest is not None and changed + self._grace > oldest
+        return (
+            view.row is not None
+            and not waiting.exact
+            and oldest is not None
+            and changed_at(view, self._skew) + self._grace > oldest
         )
 
     def _finding(self, item: ItemId, kind: Drift, view: View, seen: Sequence[SeenPoint], digest: str) -> Finding:

@@ -239,7 +239,8 @@ class Reconciler:
         """Stores the report, then that the round is over: a kill in between tells it twice, never not at all."""
         report = walk.report(self._clock())
         self._reports.add(report)
-        self._rebuild.compared(walk.started_at)
+        if not walk.counts["young"]:
+            self._rebuild.compared(walk.started_at)
         self._store(walk)
         if report.drift > self._settings.drift_threshold:
             found = {kind: count for kind, count in report.kinds().items() if count}
@@ -330,13 +331,14 @@ class Reconciler:
             after = page[-1].id
 
     def _judge(self, walk: Round, suspects: Sequence[Suspect]) -> None:
-        findings, in_flight = self._looks.again(suspects, full=walk.full)
-        walk.counts["in_flight"] += in_flight
-        for finding in findings:
+        verdict = self._looks.again(suspects, full=walk.full)
+        walk.counts["in_flight"] += verdict.waiting + verdict.young
+        walk.counts["young"] += verdict.young
+        for finding in verdict.findings:
             if finding.is_counted:
                 walk.found(finding.kind, item_digest(finding.item))
         if not walk.dry_run:
-            walk.filing = [finding.item for finding in findings if finding.is_repairable]
+            walk.filing = [finding.item for finding in verdict.findings if finding.is_repairable]
             walk.counts["repaired"] += len(walk.filing)
 
     def _file(self, walk: Round) -> None:

@@ -10,7 +10,7 @@ from celery import Celery
 
 from scylla_store.contrib.celery import configure_worker, install, make_app
 from scylla_store.errors import ConfigurationError
-from scylla_store.settings.options import CelerySettings, Settings, SyncSettings
+from scylla_store.settings.options import CelerySettings, ReconcileSettings, Settings, SyncSettings
 
 BROKER = "redis://:geheim@127.0.0.1:6399/0"
 
@@ -165,3 +165,16 @@ def test_time_limits_follow_the_settings() -> None:
     shop = app(broker_url=BROKER)
     install(shop, replace(settings(), sync=SyncSettings(time_limit=10.0)))
     assert shop.tasks["scylla_store.sync_items"].soft_time_limit == 12.5
+
+
+def test_beat_goes_on_with_the_reconciliation_as_often_as_the_settings_say() -> None:
+    settings = Settings(
+        celery=CelerySettings(broker_url=BROKER, maintenance_queue="docs.care"),
+        reconcile=ReconcileSettings(interval=77.0),
+    )
+    app = make_app(settings)
+
+    entry = app.conf.beat_schedule["scylla_store.reconcile"]
+    assert (entry["task"], entry["schedule"]) == ("scylla_store.reconcile", 77.0)
+    assert entry["options"]["queue"] == "docs.care"
+    assert "scylla_store.reconcile" in app.tasks

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+from scylla_store import Put, ScyllaStore
 from scylla_store.errors import DatabaseUnavailable
+from scylla_store.identity import ItemId, item_digest
 from scylla_store.index.base import IndexSpecification
 from scylla_store.index.memory import MemoryIndex
 from scylla_store.reconcile import Rebuild
 from scylla_store.settings.options import EmbedderSettings, Settings
 from scylla_store.testing import TestingStore
+from tests.acceptance.waiting import poll
 from tests.unit.core import Core, raises
 
 
@@ -105,3 +109,34 @@ def test_resync_has_everything_under_the_prefix_looked_after_again(tmp_path: Pat
         assert store.status(exact=True).pending == 2
         assert store.drain() == 0
         assert store.resync(()) == 3
+
+
+def test_an_embedded_store_compares_by_itself_every_interval(tmp_path: Path) -> None:
+    # Given a document whose points were lost behind everybody's back
+    def store(**reconcile: float) -> ScyllaStore:
+        reconciling = replace(Settings().reconcile, grace=0.1, **reconcile)
+        return ScyllaStore(
+            Settings(path=str(tmp_path), embedder=EmbedderSettings(name="hashing"), reconcile=reconciling)
+        )
+
+    with store() as first:
+        first.put(("docs",), "k", {"text": "tea"}, wait=30)
+        digest = item_digest(ItemId(("docs",), "k"))
+        points = first.parts.index.points_of([digest])[digest]
+        first.parts.index.delete([(point.id, point.fingerprint) for point in points])
+    # When a process runs for as long as the interval
+    with store(interval=1.0) as second:
+        # Then they are back
+        assert poll(lambda: bool(second.search(("docs",), "tea")), 60)
+        assert poll(lambda: second.status().last_reconcile is not None, 60)
+
+
+def test_an_embedded_index_that_was_deleted_comes_back_by_itself(tmp_path: Path) -> None:
+    settings = Settings(path=str(tmp_path), embedder=EmbedderSettings(name="hashing"))
+    with ScyllaStore(settings) as store:
+        store.put_many([Put(("docs",), f"k{number}", {"text": "tea"}) for number in range(50)], wait=30)
+    shutil.rmtree(tmp_path / "index")
+
+    with ScyllaStore(settings) as store:
+        assert poll(lambda: len(store.search(("docs",), "tea", limit=50)) == 50, 60)
+        assert poll(lambda: not store.search(("docs",), "tea").is_rebuilding, 60)
