@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scylla_store.contrib.celery.brokers import same_broker
 from scylla_store.contrib.celery.eager import installed_settings, remember
+from scylla_store.contrib.celery.expired import warn_of_expired_drains
 from scylla_store.contrib.celery.heart import HeartThread, beat_with
 from scylla_store.contrib.celery.names import DRAIN_OUTBOX, RECONCILE, SYNC_ITEMS
 from scylla_store.contrib.celery.processes import ProcessStore
@@ -60,6 +61,7 @@ def install(app: Celery, settings: Settings | None = None, *, store: ScyllaStore
     heart = HeartThread(stores)
     beat_with(app, heart)
     _end_with_the_process(heart, stores)
+    warn_of_expired_drains(app, settings.celery.maintenance_queue)
     _start_sentry(app, settings)
     remember(app, settings)
 

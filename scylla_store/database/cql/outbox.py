@@ -77,7 +77,9 @@ class CqlSlotTables(State):
     def count(self, partitions: Sequence[tuple[int, int]]) -> int:
         """See `SlotTables.count`."""
         selects = [self._session.bound("count_intents", [bigint(slot), smallint(shard)]) for slot, shard in partitions]
-        return sum(row[0] for rows in self._session.each(selects, self._session.deadline(), write=False) for row in rows)
+        return sum(
+            row[0] for rows in self._session.each(selects, self._session.deadline(), write=False) for row in rows
+        )
 
     def partitions(self, cursor: str | None, limit: int) -> tuple[Sequence[tuple[int, int]], str | None]:
         """See `SlotTables.partitions`. The cursor is a token; the whole ring is read in ranges."""
