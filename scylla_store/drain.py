@@ -84,9 +84,11 @@ class Drain:
         backlog, room = self._room()
         outgoing = _Outgoing(self._dispatcher, self._database)
 
-        def push(entries: Sequence[Entry]) -> Sequence[Bookkeeping]:
+        def push(entries: Sequence[Entry]) -> Sequence[Bookkeeping] | None:
             """What it returns is stored before it is called again: only then these refs go."""
             outgoing.send()
+            if outgoing.is_full:
+                return None
             groups = self._groups([entry for entry in entries if _is_taken(entry, scope, now)])
             return [self._pushed(entry) for group in outgoing.take(groups) for entry in group]
 
@@ -151,6 +153,10 @@ class _Outgoing:
     def allow(self, room: int) -> None:
         """From now on so many tasks may be taken, unless the broker has stopped taking them."""
         self._room = 0 if self._is_stopped else room
+
+    @property
+    def is_full(self) -> bool:
+        return self._room <= 0
 
     def take(self, groups: list[list[Entry]]) -> list[list[Entry]]:
         """Keeps as many as there is room for, and returns them."""

@@ -91,8 +91,8 @@ class Sweep:
 Position = tuple[Namespace, Union[str, None]]
 """Where a scan goes on: behind this key, or behind this namespace (None)."""
 
-Push = Callable[[Sequence[Entry]], Sequence[Bookkeeping]]
-"""Called with entries that are due, oldest first; returns the new bookkeeping of those that it took."""
+Push = Callable[[Sequence[Entry]], "Sequence[Bookkeeping] | None"]
+"""Called with entries that are due, oldest first; returns the new bookkeeping of those that it took, None when no more are wanted."""
 
 
 class Writing(Protocol):

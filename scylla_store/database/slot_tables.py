@@ -60,6 +60,9 @@ class SlotTables(Protocol):
     def count(self, partitions: Sequence[tuple[int, int]]) -> int:
         """How many rows, whole or half, these partitions (slot, shard) hold, without sending them."""
 
+    def pages(self, partitions: Sequence[tuple[int, int]], limit: int) -> Sequence[Page]:
+        """The first page of each of these partitions (slot, shard), read at once."""
+
     def partitions(self, cursor: str | None, limit: int) -> tuple[Sequence[tuple[int, int]], str | None]:
         """About `limit` partitions (slot, shard) that hold rows, in any stable order after the cursor of an earlier call
         (None: from the start); and the cursor to go on, None at the end."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from scylla_store.clock import SECOND, Clock, system_clock
 from scylla_store.database.base import OutboxSummary, Push, Sweep, Waiting
 from scylla_store.database.slot_tables import SlotTables, Straggler
-from scylla_store.database.walk import Walk, entries_of_slot
+from scylla_store.database.walk import Walk, entries_of
 from scylla_store.identity import ItemId
 from scylla_store.intents import SHARDS, SLOT, Bookkeeping, Entry, Intent, IntentKey, Kind
 
@@ -25,7 +25,7 @@ BEHIND = 60 * SECOND
 SLOW_PASS_EVERY = 3600 * SECOND
 SLOW_PASS = "outbox.slow_pass"
 _AHEAD = 300 * SECOND
-_MAX_SLOTS_COUNTED = 2_000
+_MAX_SLOTS_COUNTED = 500
 _MAX_SLOTS_BEYOND = 500
 _MAX_PARTITIONS = 2_000
 
@@ -74,11 +74,7 @@ class SlottedOutbox:
         self._slow_pass(now, watermark)
         walk = Walk(self._tables, horizon, limit, push)
         passed = watermark
-        for slot, straggler in self._slots(watermark, horizon):
-            if walk.is_spent():
-                walk.more = True
-                break
-            earliest, whole = walk.visit(slot)
+        for slot, straggler, earliest, whole in walk.over(self._slots(watermark, horizon)):
             if not whole:
                 break
             if slot < _passable(now):
@@ -91,26 +87,22 @@ class SlottedOutbox:
     def _sweep_recent(self, horizon: int, limit: int, push: Push, since: int) -> Sweep:
         """Reads slots out of their turn, and passes none: the sweep of all of them comes there in its time."""
         walk = Walk(self._tables, horizon, limit, push, since=since)
-        for slot in range(since // SLOT, horizon // SLOT + 1):
-            if walk.is_spent():
-                walk.more = True
-                break
-            if not walk.visit(slot)[1]:
-                break
+        for _ in walk.over((slot, None) for slot in range(since // SLOT, horizon // SLOT + 1)):
+            pass
         return Sweep(seen=walk.seen, pushed=walk.pushed, more=walk.more)
 
     def summary(self, limit: int) -> OutboxSummary:
         """See `Outbox.summary`. Expiries that are not due yet are not pending."""
         now = self._clock()
-        slots = self._counted_slots(now)
+        slots = list(self._counted_slots(now))
         pending = retrying = due = seen = 0
         slot, in_slot = -1, 0
         oldest: int | None = None
-        for entry in self._entries(itertools.islice(slots, _MAX_SLOTS_COUNTED)):
+        for entry in entries_of(self._tables, slots[:_MAX_SLOTS_COUNTED]):
             if entry.intent.key.slot != slot:
                 slot, in_slot = entry.intent.key.slot, 0
             if seen == limit:
-                pending += max(0, self._rows_of(itertools.chain([slot], slots), now) - in_slot)
+                pending += max(0, self._rows_of(slots[slots.index(slot) :], now) - in_slot)
                 return OutboxSummary(pending, retrying, oldest, exact=False, due=due)
             seen += 1
             in_slot += 1
@@ -120,7 +112,9 @@ class SlottedOutbox:
             retrying += entry.attempts > 0
             due += entry.next_attempt <= now
             oldest = entry.intent.filed_at if oldest is None else min(oldest, entry.intent.filed_at)
-        return OutboxSummary(pending, retrying, oldest, exact=next(slots, None) is None, due=due)
+        beyond = slots[_MAX_SLOTS_COUNTED:]
+        pending += self._rows_of(beyond, now)
+        return OutboxSummary(pending, retrying, oldest, exact=not beyond, due=due)
 
     def _rows_of(self, slots: Iterable[int], now: int) -> int:
         """Rows of the slots up to now, unread: half rows, and expiries that are tried again, are among them."""
@@ -133,7 +127,7 @@ class SlottedOutbox:
         items: set[ItemId] = set()
         oldest: int | None = None
         seen = 0
-        for entry in self._entries(self._counted_slots(now)):
+        for entry in entries_of(self._tables, self._counted_slots(now)):
             if entry.intent.kind is Kind.EXPIRY and entry.intent.key.due > now:
                 continue
             seen += 1
@@ -203,10 +197,6 @@ class SlottedOutbox:
         if unknown:
             self._tables.note(unknown)
         self._tables.set_state(SLOW_PASS, json.dumps({"cursor": cursor, "finished_at": now}).encode())
-
-    def _entries(self, slots: Iterable[int]) -> Iterator[Entry]:
-        for slot in slots:
-            yield from entries_of_slot(self._tables, slot)
 
 
 def _passable(now: int) -> int:

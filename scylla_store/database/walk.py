@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
+from typing import TypeVar
 
 from scylla_store.database.base import Push
-from scylla_store.database.slot_tables import SlotTables
+from scylla_store.database.slot_tables import Page, SlotTables, Straggler
 from scylla_store.intents import SHARDS, Entry, IntentKey
 
 _PAGE = 500
 _CHUNK = 500
-_MAX_SLOTS = 250
+_STRETCH = 16
+_MAX_SLOTS = 500
 _MAX_ROWS = 200_000
 _NOTHING = 2**63
 _key_of_entry = attrgetter("intent.key")
+
+_T = TypeVar("_T")
+Visited = tuple[int, "Straggler | None", "int | None", bool]
+"""A slot, its note, the earliest next attempt of what stays in it, and whether all of it was read."""
+
+
+@dataclass
+class _Visit:
+    """A slot that is being read."""
+
+    slot: int
+    straggler: Straggler | None
+    earliest: int = _NOTHING
+    whole: bool = True
+
+    def stays(self, attempt: int) -> None:
+        """Something stays in it until then."""
+        self.earliest = min(self.earliest, attempt)
+
+    def result(self) -> Visited:
+        return self.slot, self.straggler, None if self.earliest == _NOTHING else self.earliest, self.whole
 
 
 class Walk:
@@ -29,58 +54,101 @@ class Walk:
         self._push = push
         self._slots = 0
         self._offered = 0
+        self._due: list[tuple[_Visit, Entry]] = []
         self.seen = 0
         self.pushed = 0
         self.more = False
 
-    def is_spent(self) -> bool:
-        """Whether it has read as much as one sweep may; asked between slots only, or a large slot would never be finished."""
-        return self._slots >= _MAX_SLOTS or self.seen >= _MAX_ROWS
+    def over(self, slots: Iterable[tuple[int, Straggler | None]]) -> Iterator[Visited]:
+        """Visits slots in order; each one comes when all that it offered is stored. The last one may not be whole.
 
-    def visit(self, slot: int) -> tuple[int | None, bool]:
-        """Offers what is due in a slot; returns the earliest next attempt of what stays, and whether it read all of it."""
-        self._slots += 1
-        earliest = _NOTHING
-        due: list[Entry] = []
-        for entry in entries_of_slot(self._tables, slot):
-            if entry.next_attempt > self._now or entry.intent.key.due < self._since:
-                earliest = min(earliest, entry.next_attempt)
-            elif self._offered + len(due) >= self._limit:
-                self.more = True
+        Rows of several slots are offered together, or a backlog that is spread over a day would go in tasks of a few.
+        """
+        waiting: list[_Visit] = []
+        for visit, entries in self._read(slots):
+            waiting.append(visit)
+            for entry in entries:
+                if not self._gather(visit, entry):
+                    break
+                if len(self._due) >= _CHUNK:
+                    if not self._offer():
+                        return
+                    yield from (before.result() for before in waiting[:-1])
+                    del waiting[:-1]
+            if not visit.whole:
                 break
-            else:
-                due.append(entry)
-            self.seen += 1
-            if len(due) == _CHUNK:
-                earliest = min(earliest, self._offer(due))
-                due = []
-        if due:
-            earliest = min(earliest, self._offer(due))
-        return (None if earliest == _NOTHING else earliest), not self.more
+        if not self._due or self._offer():
+            yield from (visit.result() for visit in waiting)
 
-    def _offer(self, due: Sequence[Entry]) -> int:
-        """Pushes one chunk, stores what was taken, and returns the chunk's earliest next attempt."""
+    def _read(self, slots: Iterable[tuple[int, Straggler | None]]) -> Iterator[tuple[_Visit, Iterator[Entry]]]:
+        """Ends between two slots when it has read as much as one sweep may, or a large slot would never be finished."""
+        for stretch in _stretches(slots):
+            found = _entries_of_stretch(self._tables, [slot for slot, _ in stretch])
+            for (slot, straggler), entries in zip(stretch, found, strict=True):
+                if self._slots >= _MAX_SLOTS or self.seen >= _MAX_ROWS:
+                    self.more = True
+                    return
+                self._slots += 1
+                yield _Visit(slot, straggler), entries
+
+    def _gather(self, visit: _Visit, entry: Entry) -> bool:
+        """Keeps an entry that is due for the next offer; False when no more may be offered."""
+        if entry.next_attempt > self._now or entry.intent.key.due < self._since:
+            visit.stays(entry.next_attempt)
+        elif self._offered + len(self._due) >= self._limit:
+            self.more = True
+            visit.whole = False
+            return False
+        else:
+            self._due.append((visit, entry))
+        self.seen += 1
+        return True
+
+    def _offer(self) -> bool:
+        """Pushes what was gathered and stores what was taken; False when no more is wanted."""
+        due, self._due = self._due, []
+        taken = self._push([entry for _, entry in due])
+        if taken is None:
+            self.more = True
+            return False
         self._offered += len(due)
-        taken = list(self._push(due))
+        self.pushed += len(taken)
         if taken:
             self._tables.update(taken)
-        self.pushed += len(taken)
         attempts = {row.key: row.next_attempt for row in taken}
-        return min(attempts.get(entry.intent.key, entry.next_attempt) for entry in due)
+        for visit, entry in due:
+            visit.stays(attempts.get(entry.intent.key, entry.next_attempt))
+        return True
 
 
-def entries_of_slot(tables: SlotTables, slot: int) -> Iterator[Entry]:
-    """Rows of all shards of a slot by due time, a page of each in memory."""
-    return heapq.merge(*(_partition_entries(tables, slot, shard) for shard in range(SHARDS)), key=_key_of_entry)
+def entries_of(tables: SlotTables, slots: Iterable[int]) -> Iterator[Entry]:
+    """Rows of slots, those of each slot by due time."""
+    for stretch in _stretches(slots):
+        for entries in _entries_of_stretch(tables, stretch):
+            yield from entries
 
 
-def _partition_entries(tables: SlotTables, slot: int, shard: int) -> Iterator[Entry]:
-    after: IntentKey | None = None
+def _stretches(slots: Iterable[_T]) -> Iterator[list[_T]]:
+    """A few slots at a time, whose first pages are read at once."""
+    slots = iter(slots)
+    while stretch := list(itertools.islice(slots, _STRETCH)):
+        yield stretch
+
+
+def _entries_of_stretch(tables: SlotTables, slots: Sequence[int]) -> list[Iterator[Entry]]:
+    """Rows of all shards of each slot by due time, a page of each in memory."""
+    partitions = [(slot, shard) for slot in slots for shard in range(SHARDS)]
+    pages = tables.pages(partitions, max(1, _PAGE // len(slots)))
+    rows = [_rows(tables, *partition, page) for partition, page in zip(partitions, pages, strict=True)]
+    return [heapq.merge(*rows[at : at + SHARDS], key=_key_of_entry) for at in range(0, len(rows), SHARDS)]
+
+
+def _rows(tables: SlotTables, slot: int, shard: int, page: Page) -> Iterator[Entry]:
     while True:
-        page = tables.page(slot, shard, after=after, limit=_PAGE)
         if page.halves:
             tables.remove(page.halves)
         yield from page.entries
-        if page.last is None:
+        after: IntentKey | None = page.last
+        if after is None:
             return
-        after = page.last
+        page = tables.page(slot, shard, after=after, limit=_PAGE)

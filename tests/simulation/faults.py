@@ -142,6 +142,9 @@ class FaultyTables(Faulty):
         )
         return read
 
+    def pages(self, partitions: Sequence[tuple[int, int]], limit: int) -> Sequence[Page]:
+        return [self.page(slot, shard, after=None, limit=limit) for slot, shard in partitions]
+
 
 class FaultyDatabase(Faulty):
     """The database as one process sees it: with an outbox that goes by its clock."""

@@ -7,6 +7,7 @@ future: ScyllaDB refuses those that are more than three days ahead, as the due t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,14 @@ from scylla_store.database.cql.encoding import bigint, bigints, integer, smallin
 from scylla_store.database.cql.registry import State
 from scylla_store.database.cql.session import Session
 from scylla_store.database.slot_tables import Page, Straggler
-from scylla_store.errors import TombstoneLimit
+from scylla_store.errors import StoreError, TombstoneLimit
 from scylla_store.identity import ItemId
 from scylla_store.intents import Bookkeeping, Entry, Intent, IntentKey, Kind
 
 if TYPE_CHECKING:
     from cassandra.query import BoundStatement
+
+log = logging.getLogger(__name__)
 
 _FIRST_TOKEN, _LAST_TOKEN = -(2**63), 2**63 - 1
 _SLOTS_PER_SELECT = 100
@@ -67,12 +70,25 @@ class CqlSlotTables(State):
             rows = self._session.rows("intents_from_start", [*partition, integer(limit)])
         else:
             rows = self._session.rows("intents", [*partition, bigint(after.due), after.intent, integer(limit)])
-        keyed = [(IntentKey(row[0], shard, row[1]), row) for row in rows]
-        return Page(
-            entries=[_entry(key, row) for key, row in keyed if row[2] is not None],
-            halves=[key for key, row in keyed if row[2] is None],
-            last=keyed[-1][0] if len(keyed) == limit else None,
-        )
+        return _page(shard, rows, limit)
+
+    def pages(self, partitions: Sequence[tuple[int, int]], limit: int) -> Sequence[Page]:
+        """See `SlotTables.pages`. A partition with too many deleted rows is passed over, or it would stop every sweep: the
+        slow pass comes back to it."""
+        selects = [
+            self._session.bound("intents_from_start", [bigint(slot), smallint(shard), integer(limit)])
+            for slot, shard in partitions
+        ]
+        pages = []
+        outcomes = self._session.outcomes(selects, self._session.deadline(), write=False)
+        for (slot, shard), rows in zip(partitions, outcomes, strict=True):
+            if isinstance(rows, TombstoneLimit):
+                log.error("The outbox rows of slot %s, shard %s are not read now: %s", slot, shard, rows)
+                rows = []
+            elif isinstance(rows, StoreError):
+                raise rows
+            pages.append(_page(shard, rows, limit))
+        return pages
 
     def count(self, partitions: Sequence[tuple[int, int]]) -> int:
         """See `SlotTables.count`."""
@@ -161,6 +177,15 @@ def _book(row: Bookkeeping) -> tuple[bytes | None, ...]:
     error = None if row.error is None else text(row.error)
     first_failed_at = None if row.first_failed_at is None else bigint(row.first_failed_at)
     return bigint(row.next_attempt), integer(row.attempts), error, first_failed_at
+
+
+def _page(shard: int, rows: Sequence[tuple[Any, ...]], limit: int) -> Page:
+    keyed = [(IntentKey(row[0], shard, row[1]), row) for row in rows]
+    return Page(
+        entries=[_entry(key, row) for key, row in keyed if row[2] is not None],
+        halves=[key for key, row in keyed if row[2] is None],
+        last=keyed[-1][0] if len(keyed) == limit else None,
+    )
 
 
 def _entry(key: IntentKey, row: tuple[Any, ...]) -> Entry:

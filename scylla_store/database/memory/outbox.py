@@ -91,6 +91,10 @@ class MemorySlotTables:
         with self._lock:
             return sum(len(self._partitions.get(partition, ())) for partition in partitions)
 
+    def pages(self, partitions: Sequence[tuple[int, int]], limit: int) -> Sequence[Page]:
+        """See `SlotTables.pages`."""
+        return [self.page(slot, shard, after=None, limit=limit) for slot, shard in partitions]
+
     def partitions(self, cursor: str | None, limit: int) -> tuple[Sequence[tuple[int, int]], str | None]:
         """See `SlotTables.partitions`. The cursor is the last partition that was returned."""
         with self._lock:

@@ -77,6 +77,8 @@ class SQLiteOutbox:
             entries = self._entries(found[start : min(start + _CHUNK, limit)], now)
             if entries:
                 taken = push(entries)
+                if taken is None:
+                    return Sweep(seen=seen, pushed=pushed, more=True)
                 self.update(taken)
                 seen += len(entries)
                 pushed += len(taken)
