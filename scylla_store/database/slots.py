@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scylla_store.clock import SECOND, Clock, system_clock
 from scylla_store.database.base import OutboxSummary, Push, Sweep, Waiting
