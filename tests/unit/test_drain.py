@@ -10,7 +10,7 @@ from scylla_store.clock import SECOND, past_for_all
 from scylla_store.drain import Drain, Scope, dispatch_lifetime
 from scylla_store.errors import BrokerUnavailable, ClockSkew
 from scylla_store.identity import ItemId
-from scylla_store.intents import Bookkeeping, Kind, Ref
+from scylla_store.intents import Bookkeeping, Entry, Kind, Ref
 from scylla_store.settings.options import PublisherSettings, Settings, SyncSettings
 from scylla_store.summary import load_summary
 from tests.unit.core import OTHER, Core, raises
@@ -135,6 +135,45 @@ def test_a_flood_of_new_writes_leaves_half_of_each_drain_to_the_backlog() -> Non
 
     # Then
     assert [ref.intent.key for ref in sent(core)] == [*new[:4], *old[:4]]
+
+
+def test_a_backlog_that_is_spread_over_a_day_goes_in_full_tasks() -> None:
+    # Given a write every minute
+    settings = Settings(sync=SyncSettings(max_queue=3), publisher=PublisherSettings(batch_size=10))
+    core = Core(settings=settings)
+    old = []
+    for number in range(60):
+        old.append(core.put(str(number)).intent)
+        core.clock.advance(60)
+    core.clock.advance(3600)
+
+    # When
+    core.parts.drain.run()
+
+    # Then
+    assert [len(task) for task in core.dispatcher.sent] == [10, 10, 10]
+    assert [ref.intent.key for ref in sent(core)] == old[:30]
+
+
+def test_a_drain_without_room_reads_no_further() -> None:
+    # Given more than the queue takes
+    core = Core(settings=Settings(sync=SyncSettings(max_queue=1), publisher=PublisherSettings(batch_size=10)))
+    for number in range(1100):
+        core.put(str(number))
+    core.clock.advance(3600)
+    offered: list[int] = []
+    sweep = core.database.outbox.sweep
+
+    # When a sweep is told that no more is wanted
+    def push(entries: Sequence[Entry]) -> None:
+        offered.append(len(entries))
+
+    seen = sweep(core.clock(), 10_000, push)
+
+    # Then it has offered one piece, and all of it is still due
+    assert (len(offered), seen.pushed, seen.more) == (1, 0, True)
+    core.parts.drain.run()
+    assert len(sent(core)) == 10
 
 
 def test_three_drains_at_once_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
