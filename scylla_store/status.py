@@ -88,12 +88,13 @@ def read_status(parts: Parts, *, exact: bool) -> Status:
 def until_empty(seen: OutboxSummary | DrainSummary, outlook: Outlook) -> float | None:
     """Seconds until nothing is pending, if things go on as in the last minutes.
 
-    By how much less is pending each second, so what is written meanwhile is in it. When more is pending than was counted,
-    by what workers bring to an end: it takes at least so long.
+    By how much less is pending each second, so what is written meanwhile is in it. When more is pending than was read, now or
+    a moment ago, by what workers bring to an end: it takes at least so long.
     """
     if not seen.pending:
         return 0.0
-    speed = outlook.shrinking if seen.exact else outlook.rate
+    speed = outlook.shrinking if seen.exact else None
+    speed = outlook.rate if speed is None else speed
     return None if speed is None or speed <= 0 else seen.pending / speed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -166,3 +167,18 @@ def test_a_worker_whose_clock_is_refused_is_alive_and_troubled() -> None:
     # Then it is alive, and it is said what is wrong with it
     assert "1 of 1 worker processes do not work" in str(workers.reason)
     assert "clock: This machine's clock is +3600.0 s from the database's" in str(workers.reason)
+
+
+def test_an_index_that_does_not_answer_is_down_with_its_reason() -> None:
+    core = cluster()
+    core.index.ping = lambda: raises(IndexUnavailable("connection refused"))  # type: ignore[method-assign, func-returns-value, return-value]
+
+    assert (line(core, "index").state, line(core, "index").reason) == ("down", "connection refused")
+
+
+def test_an_index_that_is_being_rebuilt_is_degraded() -> None:
+    core = cluster()
+    core.database.set_state("index.rebuild", json.dumps({"since": core.clock(), "compared_at": None}).encode())
+
+    assert line(core, "index").state == "degraded"
+    assert "is being rebuilt" in str(line(core, "index").reason)

@@ -172,6 +172,12 @@ def test_the_time_until_nothing_is_pending(
     assert until_empty(OutboxSummary(pending, 0, 0, exact), outlook) == expected
 
 
+def test_the_end_of_a_backlog_that_was_too_long_to_be_read_a_moment_ago_is_told_by_the_rate() -> None:
+    samples = [Sample(0, 0, 10_000, False), Sample(100 * SECOND, 5000, 9_000, True)]
+
+    assert until_empty(OutboxSummary(9_000, 0, 0, True), Outlook(samples=samples)) == 180.0
+
+
 def test_a_rate_is_that_of_the_last_two_minutes() -> None:
     core = cluster()
     core.parts.heart.count(1_000_000)
@@ -322,6 +328,14 @@ def test_a_heartbeat_of_another_version_is_counted() -> None:
     core.database.set_state("workers.3", json.dumps(values).encode())
 
     assert pulses(core.database, START) == [Pulse("a", START)]
+
+
+def test_workers_whose_heartbeats_share_a_value_are_all_seen() -> None:
+    core = cluster()
+    for _ in range(40):
+        core.other(core.clock).heart.beat()
+
+    assert len(pulses(core.database, core.clock())) == 40
 
 
 def test_heartbeats_are_small_values_that_do_not_grow_with_those_who_have_gone() -> None:
