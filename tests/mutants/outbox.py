@@ -6,7 +6,7 @@ from tests.mutants.mutant import Mutant, mutant
 
 _DRAIN = "tests/unit/test_drain.py"
 _SLOTS = "tests/unit/database/test_slots.py"
-_OUTBOX = "tests/contract/database/test_outbox.py"
+_OUTBOX = "tests/contract/database/test_outbox.py -k 'memory or sqlite'"
 
 OUTBOX: tuple[Mutant, ...] = (
     mutant(

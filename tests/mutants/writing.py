@@ -5,8 +5,8 @@ from __future__ import annotations
 from tests.mutants.mutant import Edit, Mutant, mutant
 
 _WRITES = "tests/unit/test_writes.py"
-_MEMORY_INDEX = "tests/contract/index/test_writing.py"
-_OUTBOX = "tests/contract/database/test_outbox.py"
+_WRITING = "tests/contract/index/test_writing.py"
+_OUTBOX = "tests/contract/database/test_outbox.py -k 'memory or sqlite'"
 
 WRITING: tuple[Mutant, ...] = (
     mutant(
@@ -80,7 +80,7 @@ WRITING: tuple[Mutant, ...] = (
         "rows.py",
         "        if write_id == head.write_id:\n            expires_at = granted\n",
         "        expires_at = granted\n",
-        "tests/contract/database/test_items.py",
+        "tests/contract/database/test_items.py -k 'memory or sqlite'",
         "tests/unit/test_sync.py",
         kind="expiring",
     ),
@@ -144,7 +144,7 @@ WRITING: tuple[Mutant, ...] = (
         "                if identifier in self._payloads and is_unchanged(self._payloads[identifier], fingerprint):\n"
         "                    del",
         "                if identifier in self._payloads:\n                    del",
-        _MEMORY_INDEX,
+        f"{_WRITING} -k memory",
     ),
     mutant(
         "Qdrant: deletes without the fingerprint",
@@ -152,7 +152,7 @@ WRITING: tuple[Mutant, ...] = (
         "index/filters.py",
         'return self.every(self.has_id(identifiers), self.equals("fingerprint", fingerprint))',
         "return self.every(self.has_id(identifiers))",
-        _MEMORY_INDEX + " -k edge",
+        f"{_WRITING} -k edge",
         unseen="the filters are Qdrant's; the index in memory keeps its conditions itself (see the mutant before)",
     ),
     mutant(
@@ -161,7 +161,7 @@ WRITING: tuple[Mutant, ...] = (
         "index/filters.py",
         "        return self.every(but=[self._sound(above=at_most)])\n",
         "        return self.every(but=[self._sound(above=2**62)])\n",
-        _MEMORY_INDEX + " -k edge",
+        f"{_WRITING} -k edge",
         unseen="the filters are Qdrant's; the index in memory keeps its conditions itself",
     ),
     mutant(
@@ -170,7 +170,7 @@ WRITING: tuple[Mutant, ...] = (
         "index/memory.py",
         "                if identifier in self._vectors and is_unchanged(self._payloads[identifier], fingerprint)\n",
         "                if identifier in self._vectors\n",
-        "tests/contract/index/test_reading.py",
+        "tests/contract/index/test_reading.py -k memory",
         kind="tiny",
     ),
     mutant(
