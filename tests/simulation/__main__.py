@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import multiprocessing
 import signal
 import sys
 import time
@@ -22,6 +23,7 @@ from tests.simulation.states import States
 from tests.simulation.world import World
 
 _SHOWN = 3
+_PART = 500
 
 
 def is_everything(seed: int) -> bool:
@@ -46,6 +48,27 @@ def search(
                 said = time.monotonic()
                 print(tally, flush=True)
     return tally
+
+
+def search_at_once(jobs: int, schedules: int, first: int, states: States | None, kind: str | None) -> Tally:
+    """All of the schedules, in so many processes."""
+    tally = Tally()
+    starts = range(first, first + schedules, _PART)
+    parts = [(start, min(_PART, first + schedules - start), states is not None, kind) for start in starts]
+    with multiprocessing.get_context("fork").Pool(jobs) as pool, contextlib.suppress(KeyboardInterrupt):
+        for part, seen in pool.imap(_part, parts):
+            tally.add(part)
+            if states is not None and seen is not None:
+                states.add(seen)
+                tally.states = len(states)
+            print(tally, flush=True)
+    return tally
+
+
+def _part(given: tuple[int, int, bool, str | None]) -> tuple[Tally, States | None]:
+    start, count, is_counting, kind = given
+    states = States() if is_counting else None
+    return search(count, start, stop=False, seconds=float("inf"), states=states, kind=kind), states
 
 
 def _run_one(seed: int, tally: Tally, states: States | None, kind: str | None) -> None:
@@ -91,6 +114,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("stop", nargs="?", choices=["stop"], help="at the first one that fails")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="of processor time, then stop")
     parser.add_argument("--fast", action="store_true", help="do not count states")
+    parser.add_argument("--jobs", type=int, default=1, help="processes; then neither `stop` nor --seconds count")
     parser.add_argument("--kind", help="of world: duel, tiny, early, pair, large, expiring or poisoned")
     parser.add_argument(
         "--shrink", type=float, default=60.0, help="seconds for each of the first failures that are shown"
@@ -98,9 +122,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--markdown", type=Path, help="write the figures to this file")
     given = parser.parse_args(arguments)
     states = None if given.fast else States()
-    tally = search(
-        given.schedules, given.first, stop=given.stop is not None, seconds=given.seconds, states=states, kind=given.kind
-    )
+    if given.jobs > 1:
+        tally = search_at_once(given.jobs, given.schedules, given.first, states, given.kind)
+    else:
+        stop, seconds = given.stop is not None, given.seconds
+        tally = search(given.schedules, given.first, stop=stop, seconds=seconds, states=states, kind=given.kind)
     print(tally)
     if given.markdown:
         given.markdown.write_text(markdown(f"python -m tests.simulation {given.schedules} {given.first}", tally))

@@ -18,7 +18,7 @@ from scylla_store.identity import ItemId
 from scylla_store.index.base import Vector
 from scylla_store.intents import Intent, IntentKey
 from scylla_store.rows import Head
-from tests.simulation.scheduler import Crash, Scheduler
+from tests.simulation.scheduler import SECOND, Crash, Scheduler
 
 POISON = "poison"
 """Texts with this word can never be embedded."""
@@ -39,7 +39,7 @@ class Faults:
         late: an index request may take effect after its sender gave up.
         file_too: filing again may fail; then a worker that gives up is as one that died.
         calm: nothing goes wrong any more.
-        halves: second halves of logged batches that are on their way: the batch log brings them.
+        halves: second halves of logged batches that are on their way: the batch log brings them; half_since: the oldest.
         late_requests: index requests that will take effect.
         written: write ids by item and version; several are a tie.
         ends: from when on a write of the item may not be seen, by version: of deletes and of writes with a TTL.
@@ -53,6 +53,7 @@ class Faults:
     slow: float = 0.0
     calm: bool = False
     halves: list[Callable[[], Any]] = field(default_factory=list)
+    half_since: int = 0
     late_requests: list[tuple[str, Callable[[], Any]]] = field(default_factory=list)
     written: dict[tuple[ItemId, int], set[bytes]] = field(default_factory=dict)
     ends: dict[ItemId, dict[int, int]] = field(default_factory=dict)
@@ -93,6 +94,12 @@ class Faults:
         if end is not None:
             ends = self.ends.setdefault(mutation.id, {})
             ends[mutation.version] = min(end, ends.get(mutation.version, end))
+
+    def flush_old(self) -> None:
+        """The batch log does what was begun, at the latest before the margin of `sync` is over."""
+        old = self.scheduler.now - self.half_since > 10 * SECOND
+        if self.halves and (old or self.scheduler.chance(0.03)):
+            self.flush()
 
     def flush(self) -> None:
         """The batch log: what was begun is done."""
@@ -200,6 +207,8 @@ class _Writing:
         self._faults.scheduler.happened("batch seen by halves")
 
         def begin() -> None:
+            if not self._faults.halves:
+                self._faults.half_since = self._faults.scheduler.now
             self._faults.halves.append(halves[1])
             halves[0]()
 

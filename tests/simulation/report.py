@@ -42,6 +42,15 @@ class Tally:
     def total(self, what: str) -> int:
         return sum(int(getattr(figures, what)) for figures in self.kinds.values())
 
+    def add(self, part: Tally) -> None:
+        """Another part of the schedules."""
+        for everything, figures in part.kinds.items():
+            for name in vars(figures):
+                setattr(self.kinds[everything], name, getattr(self.kinds[everything], name) + getattr(figures, name))
+        self.events.update(part.events)
+        self.failed += part.failed
+        self.seconds += part.seconds
+
     def __str__(self) -> str:
         states = "" if self.states is None else f"{self.states} states, "
         return (
@@ -62,7 +71,7 @@ def markdown(command: str, tally: Tally) -> str:
     lines = [
         "# Interleavings",
         "",
-        f"`{command}` at commit {version()}, Python {platform.python_version()}, one processor.",
+        f"`{command}` at commit {version()}, Python {platform.python_version()}; rates are for one processor.",
         "",
         "The real write path, reads, sync, worker, drain, reconciliation and expiry of several actors over stores in memory,",
         "switched at every I/O by a seed (`tests/simulation`). After each schedule it becomes calm, and then every",

@@ -23,6 +23,10 @@ class States:
     def __len__(self) -> int:
         return len(self._seen)
 
+    def add(self, others: States) -> None:
+        """Those that another process has seen: a fork of the same one, so that hashes are the same."""
+        self._seen |= others._seen
+
     def watch(self, world: World) -> None:
         """Looks from now on."""
         world.scheduler.after_step = lambda: self._seen.add(hash(state_of(world)))

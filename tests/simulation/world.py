@@ -325,8 +325,7 @@ class World:
         chance, choose = self.scheduler.chance, self.scheduler.random
         if chance(0.01):
             self.snapshot = self.database.read(self.items)
-        if self.faults.halves and chance(0.03):
-            self.faults.flush()
+        self.faults.flush_old()
         if self.faults.late_requests and chance(0.05):
             self.faults.happen_late()
         if chance(self.shape.jump_rate):
