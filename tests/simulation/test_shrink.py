@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from scylla_store.jobs import View
 from tests.simulation.__main__ import main
 from tests.simulation.choices import Script
 from tests.simulation.shrink import Run, explain, replay, run, shrink
+
+_ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -29,7 +33,6 @@ def test_a_schedule_that_fails_is_shrunk_and_fails_in_the_same_place(failed: Run
     assert failed.place == small.place
     assert str(small.error).startswith(("a: index", "b: index"))
     assert small.script.decisions < failed.script.decisions / 2
-    assert small.steps <= failed.steps
     assert small.switches < failed.switches
 
 
@@ -88,3 +91,16 @@ def test_the_figures_of_many_schedules_are_written_as_a_page(
     assert "8 schedules, 0 failed" in capsys.readouterr().out
     assert "| after a reconciliation: all faults | 2 | 0 |" in written
     assert " states, " in written
+
+
+def test_several_processes_find_what_one_does() -> None:
+    command = [sys.executable, "-m", "tests.simulation", "12", "0"]
+
+    one, two = (subprocess.check_output([*command, "--jobs", jobs], text=True, cwd=_ROOT) for jobs in ("1", "2"))
+
+    assert _without_time(one) == _without_time(two)
+    assert " states" in _without_time(two)
+
+
+def _without_time(said: str) -> str:
+    return said.splitlines()[-1].split(" s of processor")[0].rsplit(",", 1)[0]
