@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,21 +31,28 @@ def main(arguments: Sequence[str]) -> int:
     if unchanged[0].by or unchanged[1].by:
         print(f"The tree fails as it is: {unchanged[0].by or unchanged[1].by}")
         return 1
-    verdicts = _examined(chosen, given.seconds, quick=given.quick)
-    if given.markdown:
-        command = f"python -m tests.mutants --seconds {given.seconds:g}{' --quick' if given.quick else ''}"
-        given.markdown.write_text(report.markdown(command, unchanged, verdicts))
+    command = f"python -m tests.mutants --seconds {given.seconds:g}{' --quick' if given.quick else ''}"
+
+    def write(verdicts: Sequence[Verdict]) -> None:
+        if given.markdown:
+            given.markdown.write_text(report.markdown(command, unchanged, verdicts))
+
+    verdicts = _examined(chosen, given.seconds, write, quick=given.quick)
     missed = [verdict.mutant.name for verdict in verdicts if not verdict.is_caught]
     print(f"{len(verdicts)} mutants, {len(missed)} not caught: {', '.join(missed) or 'none'}")
     return int(bool(missed))
 
 
-def _examined(mutants: Sequence[Mutant], seconds: float, *, quick: bool) -> list[Verdict]:
-    verdicts = []
+def _examined(
+    mutants: Sequence[Mutant], seconds: float, write: Callable[[Sequence[Verdict]], None], *, quick: bool
+) -> list[Verdict]:
+    """Writes what it has after each of them, so that a run that is stopped leaves something."""
+    verdicts: list[Verdict] = []
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for verdict in pool.map(lambda one: examine(one, seconds, quick=quick), mutants):
             print(report.line(verdict), flush=True)
             verdicts.append(verdict)
+            write(verdicts)
     return verdicts
 
 

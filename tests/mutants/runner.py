@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 _COPIED = ("scylla_store", "tasks", "tests", "config", "docs", "tox.ini", "setup.cfg", "setup.py", "README.md")
 _LONGEST_TEST = 600.0
 _FAILED_SCHEDULE = re.compile(r"^seed (\d+e?): ", re.MULTILINE)
+_SEED = re.compile(r"(\d+)e?$")
 _TALLY = re.compile(r"^\d+ schedules.*$", re.MULTILINE)
 _SECONDS = re.compile(r"(\d+) s of processor")
 _FAILED_TEST = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
@@ -75,11 +76,22 @@ def examine(mutant: Mutant, seconds: float, *, quick: bool) -> Verdict:
         verdict = Verdict(mutant)
         if not mutant.unseen:
             verdict.schedules = schedules(root, seconds, mutant.kind)
+            _check_without(verdict.schedules, mutant.kind)
         for arguments in () if quick and verdict.is_caught else mutant.tests:
             verdict.tests.append(tests(root, [arguments]))
             if verdict.test:
                 break
         return verdict
+
+
+def _check_without(found: Finding, kind: str) -> None:
+    """What a schedule shows must be gone without the mistake; raises Broken."""
+    seed = _SEED.search(found.by or "")
+    if seed is None:
+        return
+    with _copied() as root:
+        if schedules(root, 0.0, kind, int(seed.group(1))).by:
+            raise Broken(f"Schedule {found.by} fails in the unchanged tree too")
 
 
 def examine_unchanged(suites: Sequence[str], seconds: float) -> tuple[Finding, Finding]:
@@ -96,20 +108,10 @@ def examine_unchanged(suites: Sequence[str], seconds: float) -> tuple[Finding, F
         return schedules(root, seconds), Finding(failed, seconds_of_tests, "; ".join(details))
 
 
-def schedules(root: Path, seconds: float, kind: str = "") -> Finding:
-    """Schedules from seed 0 on until one fails or the time is over."""
-    arguments = [
-        "-m",
-        "tests.simulation",
-        "100000000",
-        "0",
-        "stop",
-        "--seconds",
-        str(seconds),
-        "--shrink",
-        "0",
-        "--fast",
-    ]
+def schedules(root: Path, seconds: float, kind: str = "", first: int = 0) -> Finding:
+    """Schedules from a seed on until one fails or the time is over."""
+    words = ["-m", "tests.simulation", "100000000", str(first), "stop", "--seconds", str(seconds)]
+    arguments = [*words, "--shrink", "0", "--fast"]
     arguments += ["--kind", kind] if kind else []
     started = time.monotonic()
     try:
