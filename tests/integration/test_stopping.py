@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from kombu import Connection
 
-from scylla_store import ScyllaStore, StoreError
+from scylla_store import Put, ScyllaStore, StoreError
 from scylla_store.clock import system_clock
 from tests.acceptance.cluster import as_environment
 from tests.acceptance.processes import Child
@@ -222,6 +222,26 @@ def test_an_import_ends_in_time_although_the_broker_hangs(
         assert poll(lambda: len(store.list(NAMESPACE, limit=1000).items) > 500, PATIENCE, every=0.01), child.tail()
 
         assert ended(child, SOON) == 143
+
+
+def test_a_reconciliation_ends_where_it_is_and_goes_on_from_there(
+    settings: dict[str, Any], qdrant: str, children: list[Child], tmp_path: Path
+) -> None:
+    # Given a reconciliation at work, held back to take a while
+    settings |= {"index__url": qdrant}
+    with ScyllaStore.from_settings(**settings) as store:
+        store.setup()
+        store.put_many([Put(NAMESPACE, str(number), {"text": f"text {number}"}) for number in range(15_000)])
+    command = ["-m", "scylla_store.cli", "reconcile"]
+    child = started(children, [*command, "--max-rate", "1000"], as_environment(settings), tmp_path)
+    assert poll(lambda: "Comparing" in child.tail(), PATIENCE), child.tail()
+    # When
+    assert ended(child, SOON) == 143
+    # Then
+    assert "the same command goes on from there" in child.tail()
+    again = started(children, command, as_environment(settings), tmp_path)
+    assert again.wait(PATIENCE) == 0, again.tail()
+    assert "Compared 15,000 documents" in again.tail()
 
 
 def test_close_ends_in_time_and_leaves_no_thread_when_broker_and_database_hang(on_cassandra: dict[str, Any]) -> None:
