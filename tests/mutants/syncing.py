@@ -165,25 +165,6 @@ SYNCING: tuple[Mutant, ...] = (
         _SYNC,
         _PLANNING,
     ),
-    Mutant(
-        "surplus deleted after the verify",
-        "Cleaning up is no part of what has to be right first.",
-        (
-            Edit(
-                "scylla_store/sync.py",
-                "        self._delete(jobs, lambda job: job.plan.surplus)\n        return jobs\n",
-                "        return jobs\n",
-            ),
-            Edit(
-                "scylla_store/sync.py",
-                "            done += [job for job in sent if job in steady]\n",
-                "            done += [job for job in sent if job in steady]\n"
-                "            self._index.delete([point for job in done for point in job.plan.surplus])\n",
-            ),
-        ),
-        (_SYNC,),
-        kind="duel",
-    ),
     mutant(
         "newer points are not deleted",
         "What is newer than the row looks like somebody else's, who will see to it.",
