@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import embedded, faults, growth, indexing, outbox, reading, searching, table, writing
+from tests.bench import embedded, faults, growth, indexing, outbox, reading, reconciling, searching, table, writing
 from tests.bench.installation import Servers, machine
 from tests.bench.measure import Row
 from tests.servers import Missing
@@ -24,6 +24,7 @@ BENCHES: dict[str, Measure] = {
     "get_many": reading.get_many,
     "sync": indexing.sync,
     "outbox": outbox.outbox,
+    "reconcile": reconciling.reconcile,
     "search": searching.search,
     "embedded": embedded.embedded,
     "growth": growth.growth,

@@ -30,6 +30,7 @@ _NAMES = (
     "register",
     "intents_from_start",
     "keep_book",
+    "scan_all_from_start",
 )
 _MARGIN = 30_000_000
 _SLOT = 10_000_000
@@ -65,6 +66,12 @@ class RawCql:
     def get(self, namespace: Namespace, key: str) -> Any:
         """One prepared select."""
         return self.session.execute(self.prepared["row"], (list(namespace), key)).one()
+
+    def count_all(self) -> int:
+        """Reads all rows, a thousand in a page."""
+        statement = self.prepared["scan_all_from_start"].bind((2**31 - 1,))
+        statement.fetch_size = 1000
+        return sum(1 for _ in self.session.execute(statement))
 
     def get_many(self, namespace: Namespace, keys: list[str]) -> list[Any]:
         """One select with IN."""
@@ -115,6 +122,17 @@ class RawIndex:
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
+
+    def count_all(self) -> int:
+        """Reads all points, a thousand in a page."""
+        count, after = 0, None
+        while True:
+            found, after = self._client.scroll(
+                self._collection, limit=1000, offset=after, with_payload=True, with_vectors=False
+            )
+            count += len(found)
+            if after is None:
+                return count
 
     def points_of(self, items: list[str]) -> list[Any]:
         """All points of the items, by one scroll."""
