@@ -101,6 +101,7 @@ class Parts:
         self._locks: dict[tuple[int, str], threading.RLock] = {}
         self._index_opened_in: int | None = None
         self._closed = False
+        self.reconciles_by_itself = True
 
     @property
     def is_embedded(self) -> bool:
@@ -323,7 +324,8 @@ class _Engine:
             self._parts.heart.beat()
             observe(self._parts.database, summary)
             self._look_at, self._was_pending = time.monotonic() + EVERY, bool(summary.pending)
-        if time.monotonic() >= self._reconcile_at and not self._parts.dispatcher.backlog():
+        is_due = self._parts.reconciles_by_itself and time.monotonic() >= self._reconcile_at
+        if is_due and not self._parts.dispatcher.backlog():
             report = self._parts.reconciler.go_on(_PIECE)
             if report is not None:
                 settings = self._parts.settings.reconcile

@@ -128,9 +128,12 @@ def search(
             store.parts.open_index()
             pending = wait_for_index(store, wait)
         hits = store.search(prefix, query, limit=limit, offset=offset, min_score=min_score)
-    call.output.answer({"hits": [hit_document(hit) for hit in hits], "pending": pending}, _hit_lines(hits))
+    document = {"hits": [hit_document(hit) for hit in hits], "pending": pending, "is_rebuilding": hits.is_rebuilding}
+    call.output.answer(document, _hit_lines(hits))
     if not hits:
         call.output.note("Nothing found.")
+    if hits.is_rebuilding:
+        call.output.note("The index is being rebuilt, so documents are missing; scylla-store reconcile --full brings them back.")
     if pending:
         call.output.note(f"{pending} writes are not searchable yet; scylla-store status says more.")
 

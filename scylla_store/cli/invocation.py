@@ -64,15 +64,18 @@ class Invocation:
         return load_with_origins(**self.overrides())
 
     @contextmanager
-    def store(self, *, indexes: bool = False) -> Iterator[ScyllaStore]:
+    def store(self, *, indexes: bool = False, reconciles: bool = True) -> Iterator[ScyllaStore]:
         """The store of this call.
 
         Args:
             indexes: whether this process indexes what is pending while it runs, where no Celery workers do.
+            reconciles: whether it then also compares documents and index by itself.
         """
         settings = self.settings()
         idle = None if indexes or settings.celery.broker_url is not None else LeftToOutbox()
-        with ScyllaStore(settings, dispatcher=idle) as store:
+        store = ScyllaStore(settings, dispatcher=idle)
+        store.parts.reconciles_by_itself = reconciles
+        with store:
             yield store
 
 

@@ -10,11 +10,11 @@ from scylla_store.cli.invocation import Invocation, common_options, wait_for_ind
 from scylla_store.cli.output import columns
 from scylla_store.cli.progress import Progress as Bar
 from scylla_store.cli.stopping import Stop
-from scylla_store.identity import SLICES
 from scylla_store.reconcile import Drift, Progress, ReconcileReport
 from scylla_store.store import ScyllaStore
 
 _INDEX_PATIENCE = 24 * 3600.0
+_PARTS = 1000
 
 _MEANING = {
     Drift.MISSING: "documents without points",
@@ -46,7 +46,7 @@ def reconcile(call: Invocation, full: bool, dry_run: bool, max_rate: float | Non
     settings = call.settings()
     is_alone = settings.celery.broker_url is None
     waits = (is_alone if wait is None else wait) and not dry_run
-    with call.store(indexes=is_alone and waits) as store:
+    with call.store(indexes=is_alone and waits, reconciles=False) as store:
         report = _compare(call, store, full=full, dry_run=dry_run, max_rate=max_rate)
         pending = wait_for_index(store, _INDEX_PATIENCE) if waits else None
     document = {**report.as_dict(), "pending": pending}
@@ -57,10 +57,10 @@ def _compare(
     call: Invocation, store: ScyllaStore, *, full: bool, dry_run: bool, max_rate: float | None
 ) -> ReconcileReport:
     stop = Stop()
-    with stop.watching(), Bar(call.output, "Comparing points", SLICES) as points:
+    with stop.watching(), Bar(call.output, "Comparing", _PARTS) as bar:
 
         def tell(progress: Progress) -> None:
-            points.update(int(progress.part * SLICES), progress.points + progress.scanned)
+            bar.update(int(progress.part * _PARTS), progress.points + progress.scanned)
             if stop:
                 call.output.warn("Stopped; the same command goes on from there.")
                 raise SystemExit(128 + (stop.signal or 0))

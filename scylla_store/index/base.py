@@ -110,4 +110,4 @@ class Index(Protocol):
         """Points of some slices by id, after `after`; and where to go on, or None at the end. None: points in no slice."""
 
     def ping(self) -> float:
-        """Seconds that the cheapest request took."""
+        """Seconds that the cheapest request to the collection took; IndexUnavailable when there is none yet."""

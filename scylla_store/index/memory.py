@@ -122,7 +122,7 @@ class MemoryIndex:
 
     def ping(self) -> float:
         start = time.perf_counter()
-        self.connect()
+        self._ready()
         return time.perf_counter() - start
 
     def _ready(self) -> IndexSpecification:

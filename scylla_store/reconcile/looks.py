@@ -28,7 +28,7 @@ class Suspect:
     identity: tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finding:
     """An item that differs for good.
 
@@ -103,6 +103,7 @@ class Looks:
         cells = self._database.read([suspect.item for suspect in suspects])
         seen = self._index.points_of([item_digest(suspect.item) for suspect in suspects])
         now = self._clock()
+        lacking: dict[str, Finding] = {}
         for suspect in suspects:
             view = self._view(cells.get(suspect.item), now)
             digest = item_digest(suspect.item)
@@ -115,7 +116,13 @@ class Looks:
             elif changed_at(view, self._skew) + self._grace > now:
                 verdict.young += 1
             else:
-                verdict.findings.append(self._finding(suspect.item, kind, view, points, digest))
+                finding = _finding(suspect.item, kind, view, points)
+                verdict.findings.append(finding)
+                if kind in (Drift.MISSING, Drift.INCOMPLETE):
+                    lacking.update(dict.fromkeys(_empty_places(points, digest), finding))
+        for place in self._index.vectors([(place, "") for place in lacking]) if lacking else ():
+            # A point that does not say whose it is stands where this item lacks one: it was counted when it was met.
+            lacking[place].is_counted = False
 
     def _view(self, cells: Cells | None, now: int) -> View:
         return View.of(cells, self._recipe, now=now, anchor_only=False, asked=False)
@@ -133,21 +140,18 @@ class Looks:
             and changed_at(view, self._skew) + self._grace > oldest
         )
 
-    def _finding(self, item: ItemId, kind: Drift, view: View, seen: Sequence[SeenPoint], digest: str) -> Finding:
-        if view.damage is not None or (view.live and view.row is not None and not is_whole(view.row)):
-            return Finding(item, kind, is_repairable=False)
-        if any(item_of(point) is None for point in seen):
-            return Finding(item, kind, is_counted=False)
-        if kind in (Drift.MISSING, Drift.INCOMPLETE):
-            return Finding(item, kind, is_counted=not self._has_unreadable(seen, digest))
-        return Finding(item, kind)
 
-    def _has_unreadable(self, seen: Sequence[SeenPoint], digest: str) -> bool:
-        """Whether a chunk that is missing stands at its place, but does not say that it is this item's."""
-        counts = [count for point in seen if isinstance(count := point.payload.get("count"), int)]
-        known = {point.id for point in seen}
-        places = [point_id(digest, ordinal) for ordinal in range(max(counts, default=1))]
-        return bool(self._index.vectors([(place, "") for place in places if place not in known]))
+def _finding(item: ItemId, kind: Drift, view: View, seen: Sequence[SeenPoint]) -> Finding:
+    is_readable = view.damage is None and not (view.live and view.row is not None and not is_whole(view.row))
+    return Finding(item, kind, is_repairable=is_readable, is_counted=all(item_of(point) is not None for point in seen))
+
+
+def _empty_places(seen: Sequence[SeenPoint], digest: str) -> list[str]:
+    """Ids of the chunks that are missing, as far as the others say how many there are."""
+    counts = [count for point in seen if isinstance(count := point.payload.get("count"), int)]
+    known = {point.id for point in seen}
+    places = (point_id(digest, ordinal) for ordinal in range(max(counts, default=1)))
+    return [place for place in places if place not in known]
 
 
 def _identity(view: View) -> tuple[object, ...]:

@@ -61,7 +61,7 @@ _REPAIR = b"reconciliation  "
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a reconciliation is: in the first phase `part` of 1 is done; afterwards only counts are known."""
+    """How far a reconciliation is. `part` (0 to 1) is exact in its first half; in the second it takes points for rows."""
 
     phase: str
     part: float
@@ -384,6 +384,7 @@ def _name(by: str) -> str:
 
 def _progress(walk: Round) -> Progress:
     counts = walk.counts
-    part = min(1.0, walk.slice / SLICES) if walk.phase == POINTS else 1.0
+    rows = min(0.99, counts["scanned"] / max(1, counts["points"]))
+    part = {POINTS: min(1.0, walk.slice / SLICES) / 2, ROWS: 0.5 + rows / 2}.get(walk.phase, 1.0)
     drift = sum(counts[kind.value] for kind in Drift)
     return Progress(walk.phase, part, counts["points"], counts["scanned"], drift, counts["repaired"])

@@ -110,7 +110,7 @@ class QdrantServer:
     def ping(self) -> float:
         self.connect()
         start = time.perf_counter()
-        self._connection.call(lambda client: client.info())
+        self._connection.call(lambda client: client.get_collection(self._name))  # a server may be up without it
         return time.perf_counter() - start
 
     @cached_property
