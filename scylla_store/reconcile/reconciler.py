@@ -255,18 +255,19 @@ class Reconciler:
 
     def _step(self, walk: Round, pace: _Pace) -> None:
         before = walk.counts["scanned"] + walk.counts["points"]
-        {POINTS: self._points, ROWS: self._rows, NAMESPACES: self._namespaces}[walk.phase](walk)
+        {POINTS: self._points, ROWS: self._rows, NAMESPACES: self._namespaces}[walk.phase](walk, pace.step)
         pace.keep(walk.counts["scanned"] + walk.counts["points"] - before)
 
-    def _points(self, walk: Round) -> None:
+    def _points(self, walk: Round, most: int) -> None:
         """Some slices, or a part of large ones; after the last one the points that are in none."""
         met: dict[str, ItemId] = {}
-        while len(met) < _STEP and walk.phase == POINTS:
+        seen = 0
+        while seen < most and walk.phase == POINTS:
             end = min(SLICES, walk.slice + walk.width)
             which = range(walk.slice, end if end < SLICES else _BEYOND) if walk.slice < SLICES else None
             first = walk.after is None
-            found, walk.after = self._index.slices(which, after=walk.after, limit=_POINTS)
-            walk.counts["points"] += len(found)
+            found, walk.after = self._index.slices(which, after=walk.after, limit=min(most, _POINTS))
+            seen += len(found)
             for point in found:
                 item = item_of(point)
                 if item is None:
@@ -276,13 +277,14 @@ class Reconciler:
             if walk.after is None:
                 walk.phase, walk.slice = (POINTS, end) if which else (ROWS, SLICES)
                 walk.width = _width(walk.width, len(found) if first else _POINTS)
+        walk.counts["points"] += seen
         self._judge(walk, self._looks.absent(met.values()))
 
-    def _rows(self, walk: Round) -> None:
+    def _rows(self, walk: Round, most: int) -> None:
         """Some pages of rows. Their size follows that of the rows, so that a page takes little memory."""
         suspects: list[Suspect] = []
-        size, compared = _FIRST_PAGE, 0
-        while compared < _STEP and len(suspects) < _SUSPECTS:
+        size, compared = min(most, _FIRST_PAGE), 0
+        while compared < most and len(suspects) < _SUSPECTS:
             try:
                 cells = self._database.scan(after=walk.position, limit=size)
             except TombstoneLimit as exc:
@@ -300,11 +302,11 @@ class Reconciler:
             walk.counts["dead"] += dead
             compared += len(cells)
             walk.position = cells[-1].id
-            size = max(1, min(_ROWS, _PAGE_BYTES // (1 + sum(len(row.body or b"") for row in cells) // len(cells))))
+            size = max(1, min(most, _ROWS, _PAGE_BYTES // (1 + sum(len(row.body or b"") for row in cells) // len(cells))))
         walk.counts["scanned"] += compared
         self._judge(walk, suspects)
 
-    def _namespaces(self, walk: Round) -> None:
+    def _namespaces(self, walk: Round, most: int) -> None:
         """Takes those off the list that nobody listed lately and that are empty: at the time that was seen."""
         after = None if walk.position is None else walk.position[0]
         found = self._database.namespaces((), after=after, limit=_ROWS)
@@ -355,7 +357,10 @@ class Reconciler:
 
 
 class _Pace:
-    """At most so many items a second, on average since it began."""
+    """At most so many items a second, on average since it began; no step has more than one second's.
+
+    So whoever stops it waits about a second at most.
+    """
 
     def __init__(self, rate: float | None, sleep: Callable[[float], None], monotonic: Callable[[], float]) -> None:
         self._rate = rate
@@ -363,6 +368,11 @@ class _Pace:
         self._monotonic = monotonic
         self._begun = monotonic()
         self._done = 0
+
+    @property
+    def step(self) -> int:
+        """How many items one step takes."""
+        return _STEP if not self._rate else max(1, min(_STEP, int(self._rate)))
 
     def keep(self, items: int) -> None:
         """Waits as long as it takes."""

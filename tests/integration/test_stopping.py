@@ -233,7 +233,7 @@ def test_a_reconciliation_ends_where_it_is_and_goes_on_from_there(
         store.setup()
         store.put_many([Put(NAMESPACE, str(number), {"text": f"text {number}"}) for number in range(15_000)])
     command = ["-m", "scylla_store.cli", "reconcile"]
-    child = started(children, [*command, "--max-rate", "1000"], as_environment(settings), tmp_path)
+    child = started(children, [*command, "--max-rate", "100"], as_environment(settings), tmp_path)
     assert poll(lambda: "Comparing" in child.tail(), PATIENCE), child.tail()
     # When
     assert ended(child, SOON) == 143

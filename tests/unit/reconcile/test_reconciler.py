@@ -306,12 +306,14 @@ def test_killed_anywhere_it_goes_on_where_it_was_and_counts_everything_once(
 
         reconciler = _counted(core, count)
         try:
-            found = reconciler.run(full=full)
+            reconciler.run(full=full)
         except KeyboardInterrupt:
             deaths += 1
             core.clock.advance(LEASE_TIME + 1)
             continue
         break
+    # Then the first report, which may have been stored just before a death, tells everything once
+    found = Reports(core.database, 20).all()[-1]
     assert deaths > 10
     assert kinds(found) == {"missing": 1, "incomplete": 1, "newer": 1, "orphan": 1}
     assert found.resumed > 0
@@ -449,6 +451,20 @@ def test_the_pace_holds_it_back() -> None:
     reconciler.run(max_rate=10.0)
 
     assert max(slept) == pytest.approx((6 + 6 * 4) / 10.0)
+
+
+def test_a_slow_one_takes_small_steps_so_that_it_can_be_stopped_soon() -> None:
+    core = indexed(30)
+    told: list[int] = []
+    parts = core.parts
+    reconciler = Reconciler(
+        parts.database, parts.index, parts.recipe, parts.registry, core.settings, parts.clock, lambda: None,
+        sleep=lambda seconds: None, monotonic=lambda: 0.0,
+    )  # fmt: skip
+
+    reconciler.run(max_rate=20.0, progress=lambda progress: told.append(progress.points + progress.scanned))
+
+    assert max(later - earlier for earlier, later in zip(told, told[1:], strict=False)) <= 2 * 20
 
 
 def test_namespaces_of_rows_are_listed_again_and_empty_old_ones_leave_the_list() -> None:
