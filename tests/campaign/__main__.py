@@ -111,17 +111,22 @@ def _on_site(left: list[Fault], folder: Path, options: argparse.Namespace) -> in
             for fault in some:
                 root = f"r{time.time_ns() // 10**6}"
                 runs.append(Run(site, fault, root, operations=options.operations, rate=options.rate, commit=commit()))
-                print(line(json.loads(runs[-1].run().as_line)), flush=True)
+                _keep(runs[-1].run(), options)
             reconcile(site, runs)
             forget(site)
             wrong += sum(_tell(run.result, fault, options) for run, fault in zip(runs, some, strict=True))
     return wrong
 
 
-def _tell(result: Result, fault: Fault, options: argparse.Namespace) -> int:
+def _keep(result: Result, options: argparse.Namespace) -> None:
+    """Also before it is reconciled: the last line of a fault counts."""
     with options.results.open("a") as results:
         results.write(result.as_line + "\n")
     print(line(json.loads(result.as_line)), flush=True)
+
+
+def _tell(result: Result, fault: Fault, options: argparse.Namespace) -> int:
+    _keep(result, options)
     found = is_right(result, fault)
     for what in found:
         print(f"    {what}", flush=True)

@@ -53,7 +53,7 @@ class Fault:
 
 def faults() -> list[Fault]:
     """All faults that come alone."""
-    return [*_processes(), *_node(), *_redis(), *_qdrant(), *_embedder(), *_clocks(), *_versions()]
+    return [*_processes(), *_redis(), *_qdrant(), *_embedder(), *_clocks(), *_versions(), *_node()]
 
 
 def _processes() -> list[Fault]:

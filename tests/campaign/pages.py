@@ -55,6 +55,12 @@ def _faults(results: Sequence[dict[str, Any]], known: Sequence[Fault]) -> list[s
         "- **before → after**: what the judge found when the outbox was empty, and after `scylla-store reconcile --full`.",
         "- **failed**: operations that ended with an error of the library; an error outside its tree would be a defect (there were "
         f"{sum(sum(one['foreign'].values()) for one in results)}).",
+        "- What a supervisor has to start again, because it ended by itself: "
+        + (
+            "; ".join(f"{', '.join(one['restarted'])} ({one['fault']})" for one in results if one.get("restarted"))
+            or "nothing"
+        )
+        + ".",
         "- **calm**: seconds from the end of the fault until no write waited in the outbox; writers went on during the first part of it.",
         "- **again**: texts embedded more than once while the fault lasted and after it, because the first result was lost or two workers had "
         "the item; **without need**: texts embedded by reconcile although the index held them.",

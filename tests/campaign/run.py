@@ -57,6 +57,7 @@ class Result:
     embedded: dict[str, int] = field(default_factory=dict)
     put: dict[str, Any] = field(default_factory=dict)
     visible: dict[str, tuple[float, str]] = field(default_factory=dict)
+    restarted: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -114,6 +115,7 @@ class Run:
                 poll(lambda: bool(self._seen(known, broken)), broken + SEEN_WITHIN - now(), every=0.5)
         finally:
             fault.end(site)
+            self.result.restarted = site.supervise()
         healed = now()
         self.result.held = round(healed - broken, 1)
         poll(lambda: len(self._attempts()) >= self._operations, max(5.0, seconds), every=0.5)

@@ -152,6 +152,13 @@ class Site:
             stack.callback(child.kill)
             child.start()
 
+    def supervise(self) -> list[str]:
+        """Starts what has ended by itself, as systemd or Kubernetes would; returns the names."""
+        ended = [child for child in (*self.writers, *self.workers, *self.beats, self.watcher) if not child.is_running]
+        for child in ended:
+            child.start()
+        return [child.name for child in ended]
+
     def wait_until_it_works(self) -> None:
         """Returns when a document that is put is searchable."""
         from scylla_store import ScyllaStore
