@@ -81,12 +81,14 @@ class Encoder:
         )  # fmt: skip
         return self._session.bound("file_intent", values)
 
-    def plan(self, mutations: Sequence[Mutation], limit: int) -> Plan:
-        """Requests of at most `limit` bytes, those of one partition together."""
+    def plan(self, mutations: Sequence[Mutation], limit: int, *, batches: bool = True) -> Plan:
+        """Requests of at most `limit` bytes, those of one partition together; without `batches` all intents come first."""
         plan = Plan()
         groups = _by_partition(mutations)
         alone = [group[0] for group in groups.values() if len(group) == 1]
         scattered = set(alone) if len(alone) >= _MANY_PARTITIONS else set()
+        if not batches:
+            scattered = set(range(len(mutations)))
         first: list[tuple[int, Intent]] = []
         for group in groups.values():
             current = Part()

@@ -29,7 +29,7 @@ _CLOSE_SECONDS = 0.9
 def open_cluster(settings: DatabaseSettings) -> tuple[Cluster, Session]:
     """Connects, to no keyspace; what the driver raises is not translated here."""
     from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster
-    from cassandra.policies import ExponentialReconnectionPolicy, FallthroughRetryPolicy, RetryPolicy
+    from cassandra.policies import ExponentialReconnectionPolicy, FallthroughRetryPolicy
 
     points = [contact_point(point, settings.port) for point in settings.contact_points]
     cluster = Cluster(
@@ -48,7 +48,7 @@ def open_cluster(settings: DatabaseSettings) -> tuple[Cluster, Session]:
         idle_heartbeat_interval=_HEARTBEAT,
         idle_heartbeat_timeout=settings.connect_timeout,
         execution_profiles={
-            EXEC_PROFILE_DEFAULT: _profile(settings, RetryPolicy()),
+            EXEC_PROFILE_DEFAULT: _profile(settings, retry_policy()),
             CONDITIONAL: _profile(settings, FallthroughRetryPolicy()),
         },
     )
@@ -57,6 +57,20 @@ def open_cluster(settings: DatabaseSettings) -> tuple[Cluster, Session]:
     except BaseException:
         shut_down(cluster)
         raise
+
+
+def retry_policy() -> Any:
+    """The driver's, but a batch that no node remembered is not sent again: `items` knows another way, and its time is short."""
+    from cassandra import WriteType
+    from cassandra.policies import RetryPolicy
+
+    class Policy(RetryPolicy):  # type: ignore[misc]
+        def on_write_timeout(self, query: Any, **answer: Any) -> Any:
+            if answer["write_type"] == WriteType.BATCH_LOG:
+                return self.RETHROW, None
+            return super().on_write_timeout(query, **answer)
+
+    return Policy()
 
 
 def shut_down(cluster: Cluster) -> None:

@@ -115,6 +115,16 @@ def translated(server: str, *, write: bool) -> Iterator[None]:
         raise error from exc
 
 
+def is_batch_log_timeout(error: StoreError) -> bool:
+    """Whether a batch was not begun, because nodes that were to remember it first did not answer."""
+    cause = error.__cause__
+    if f"{type(cause).__module__}.{type(cause).__qualname__}" != "cassandra.WriteTimeout":
+        return False
+    from cassandra import WriteType
+
+    return bool(getattr(cause, "write_type", None) == WriteType.BATCH_LOG)
+
+
 def translate(exc: Exception, server: str, *, write: bool) -> StoreError | None:
     """The error of ours that an exception of the driver means, or None when it is none of the driver's.
 

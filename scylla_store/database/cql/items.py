@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scylla_store.database.base import Mutation, Position
 from scylla_store.database.cql.batches import Encoder, Part
 from scylla_store.database.cql.encoding import bigint, integer, labels, smallint, text, texts
+from scylla_store.database.cql.errors import is_batch_log_timeout
 from scylla_store.database.cql.session import Deadline, Session
 from scylla_store.errors import StoreError, TombstoneLimit
 from scylla_store.identity import ItemId, Namespace
@@ -168,8 +169,21 @@ class _Writing:
 
     def commit(self, mutations: Sequence[Mutation]) -> list[StoreError | None]:
         """See `Writing.commit`."""
+        failures = self._carry_out(mutations, batches=self._session.has_batch_log)
+        unremembered = [at for at, error in enumerate(failures) if error is not None and is_batch_log_timeout(error)]
+        if unremembered:
+            # Cassandra wants two nodes to remember a batch, and goes on asking a dead one until it knows that it is dead. Each
+            # of these writes is the same one as before: it may also arrive twice.
+            self._session.avoid_batch_log()
+            again = self._carry_out([mutations[at] for at in unremembered], batches=False)
+            for at, error in zip(unremembered, again, strict=True):
+                failures[at] = error
+        return failures
+
+    def _carry_out(self, mutations: Sequence[Mutation], *, batches: bool) -> list[StoreError | None]:
         failures: list[StoreError | None] = [None] * len(mutations)
-        plan = Encoder(self._session).plan(mutations, self._session.settings.max_batch_bytes)
+        limit = self._session.settings.max_batch_bytes
+        plan = Encoder(self._session).plan(mutations, limit, batches=batches)
         self._send(plan.intents, failures)
         self._send([item for item in plan.items if failures[item.positions[0]] is None], failures)
         self._send(plan.batches, failures)

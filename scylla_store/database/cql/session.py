@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 _GRACE = 1.0
 """Seconds that the driver may take to end a request whose time is over."""
 
+_WITHOUT_BATCHES = 30.0
+"""Seconds. Cassandra takes a node for dead after 10 to 20 s."""
+
 Values = Sequence["bytes | None"]
 _live: weakref.WeakSet[Session] = weakref.WeakSet()
 _inherited: list[object] = []
@@ -66,6 +69,7 @@ class Session:
         self._driver: DriverSession | None = None
         self._prepared: dict[str, PreparedStatement] = {}
         self._serial = 0
+        self._batches_from = 0.0
         _live.add(self)
 
     def deadline(self) -> Deadline:
@@ -109,6 +113,20 @@ class Session:
         bound = self._bound_statement(self._prepared[name])
         bound.values = values
         return bound
+
+    @property
+    def has_batch_log(self) -> bool:
+        """Whether batches are remembered, as far as this process knows."""
+        return time.monotonic() >= self._batches_from
+
+    def avoid_batch_log(self) -> None:
+        """For half a minute: by then Cassandra knows which node is down, and asks others."""
+        if self.has_batch_log:
+            logger.warning(
+                "Nodes of the database that have to remember a batch do not answer: for %g s intents are written first, "
+                "then the items, without a batch.", _WITHOUT_BATCHES,
+            )  # fmt: skip
+        self._batches_from = time.monotonic() + _WITHOUT_BATCHES
 
     def batch(self, parts: Iterable[BoundStatement], *, logged: bool = True) -> BatchStatement:
         """A batch, which may be sent twice. Unlogged ones are for a single partition."""
