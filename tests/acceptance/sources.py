@@ -49,10 +49,7 @@ def under(root: str, state: State) -> State:
 
 def read_cluster(contact: str, keyspace: str, url: str, collection: str) -> State:
     """Reads a Cassandra node (host:port) and a Qdrant server."""
-    from cassandra.query import tuple_factory
-
     with cql_session(contact, keyspace) as session:
-        session.row_factory = tuple_factory
         rows = session.execute("SELECT namespace, key, WRITETIME(head), head, body, refresh FROM items")
         state = State(rows=[StoredRow(tuple(row[0]), *row[1:]) for row in rows if row[3] is not None])
         state.outbox = read_outbox(session)
@@ -61,30 +58,34 @@ def read_cluster(contact: str, keyspace: str, url: str, collection: str) -> Stat
     return state
 
 
-def cql_session(contact: str, keyspace: str) -> Any:
-    """A context manager of a session of its own, which reads at QUORUM: what a reader is promised."""
+def cql_session(contact: str, keyspace: str, consistency: str = "QUORUM") -> Any:
+    """A context manager of a session of its own, which gives tuples and reads what a reader is promised."""
     from contextlib import contextmanager
 
     from cassandra import ConsistencyLevel
-    from cassandra.cluster import Cluster
+    from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
+    from cassandra.policies import WhiteListRoundRobinPolicy
+    from cassandra.query import tuple_factory
+
+    profile = ExecutionProfile(
+        load_balancing_policy=WhiteListRoundRobinPolicy([contact.rsplit(":", 1)[0]]),
+        consistency_level=ConsistencyLevel.name_to_value[consistency],
+        request_timeout=60,
+        row_factory=tuple_factory,
+    )
 
     @contextmanager
     def session() -> Iterator[Any]:
         host, port = contact.rsplit(":", 1)
-        with Cluster([host], port=int(port), connect_timeout=30) as cluster:
-            connected = cluster.connect(keyspace)
-            connected.default_timeout = 60
-            connected.default_consistency_level = ConsistencyLevel.QUORUM
-            yield connected
+        profiles = {EXEC_PROFILE_DEFAULT: profile}
+        with Cluster([host], port=int(port), connect_timeout=30, execution_profiles=profiles) as cluster:
+            yield cluster.connect(keyspace)
 
     return session()
 
 
 def read_outbox(session: Any) -> list[Waiting]:
     """All intents. Rows without a kind are late bookkeeping of acknowledged intents, which means nothing."""
-    from cassandra.query import tuple_factory
-
-    session.row_factory = tuple_factory
     rows = session.execute("SELECT namespace, key, kind, due, attempts, error FROM outbox")
     return [Waiting((tuple(row[0]), row[1]), row[2], row[3], row[4] or 0, row[5]) for row in rows if row[2] is not None]
 

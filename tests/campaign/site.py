@@ -12,8 +12,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from cassandra import ConsistencyLevel
-
 from tests.acceptance.cluster import as_environment
 from tests.acceptance.processes import Child
 from tests.acceptance.sources import cql_session
@@ -109,8 +107,7 @@ class Site:
         """Whether each node knows the other two and has their schema; right after the start they differ for a moment."""
         versions = set()
         for node in self.nodes:
-            with cql_session(node.address, "system") as session:
-                session.default_consistency_level = ConsistencyLevel.ONE
+            with cql_session(node.address, "system", "ONE") as session:
                 peers = list(session.execute("SELECT schema_version FROM peers"))
                 own = list(session.execute("SELECT schema_version FROM local"))
             if len(peers) < len(self.nodes) - 1:
