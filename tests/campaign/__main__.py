@@ -48,7 +48,7 @@ def main() -> int:
     # Ended by a signal, it takes with it what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     every = [*faults(), Fault(NAME, _nothing, _nothing), *pairs()]
-    chosen = [fault for fault in every if not options.only or _is_wanted(fault, options.only, every)]
+    chosen = _chosen(options.only, every) if options.only else every
     if options.list:
         print("\n".join(fault.name for fault in chosen))
         return 0
@@ -60,10 +60,11 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def _is_wanted(fault: Fault, only: list[str], every: list[Fault]) -> bool:
-    """A whole name means one fault, a part of names all that contain it."""
+def _chosen(only: list[str], every: list[Fault]) -> list[Fault]:
+    """In the order of `only`. A whole name means one fault, a part of names all that contain it."""
     names = {one.name for one in every}
-    return any(fault.name == name if name in names else name in fault.name for name in only)
+    found = [fault for name in only for fault in every if (fault.name == name if name in names else name in fault.name)]
+    return list({fault.name: fault for fault in found}.values())
 
 
 def _nothing(_: object) -> None:
