@@ -58,6 +58,11 @@ class Intent:
     kind: Kind
     filed_at: int
 
+    @property
+    def waits_since(self) -> int:
+        """Since when it waits: an expiry is filed with its write, and does not wait before it is due."""
+        return self.key.due if self.kind is Kind.EXPIRY else self.filed_at
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

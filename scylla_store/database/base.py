@@ -53,7 +53,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class OutboxSummary:
-    """What waits, and the earliest time of filing (microseconds).
+    """What waits, and the earliest time of filing (microseconds; of an expiry the time that it was due).
 
     Not `exact`: more rows than `limit` wait. `pending` is then what was read, and where they can be counted without being
     read also the others, as far as they are due by their first due time; the other counts are those of what was read.
@@ -69,7 +69,7 @@ class OutboxSummary:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Items that have an intent which waits (an expiry only once it is due), and the earliest time of filing (microseconds).
+    """Items that have an intent which waits (an expiry only once it is due), and since when the oldest waits (as above).
 
     `exact`: whether these are all; when not, they are those that are due first.
     """

@@ -111,7 +111,7 @@ class SlottedOutbox:
             pending += 1
             retrying += entry.attempts > 0
             due += entry.next_attempt <= now
-            oldest = entry.intent.filed_at if oldest is None else min(oldest, entry.intent.filed_at)
+            oldest = entry.intent.waits_since if oldest is None else min(oldest, entry.intent.waits_since)
         beyond = slots[_MAX_SLOTS_COUNTED:]
         pending += self._rows_of(beyond, now)
         return OutboxSummary(pending, retrying, oldest, exact=not beyond, due=due)
@@ -134,7 +134,7 @@ class SlottedOutbox:
             if seen > limit:
                 return Waiting(frozenset(items), oldest, exact=False)
             items.add(entry.intent.item)
-            oldest = entry.intent.filed_at if oldest is None else min(oldest, entry.intent.filed_at)
+            oldest = entry.intent.waits_since if oldest is None else min(oldest, entry.intent.waits_since)
         return Waiting(frozenset(items), oldest, exact=True)
 
     def _counted_slots(self, now: int) -> Iterator[int]:

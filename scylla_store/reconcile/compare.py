@@ -8,6 +8,7 @@ from typing import Any
 
 from scylla_store import planning
 from scylla_store.clock import past_for_all
+from scylla_store.errors import DamagedRow
 from scylla_store.identity import ItemId, item_digest
 from scylla_store.index.base import SeenPoint
 from scylla_store.jobs import View
@@ -65,11 +66,9 @@ def drift_of(
     wrong = {kind for kind in (_wrong(point.payload, common) for point in seen) if kind is not None}
     if wrong:
         return next(kind for kind in (Drift.DAMAGED, Drift.STALE, Drift.WRONG_MODEL) if kind in wrong)
-    if sorted(map(_ordinal, seen)) != list(range(_count(seen[0]))):
+    if _count(seen[0]) != len(seen) or sorted(map(_ordinal, seen)) != list(range(len(seen))):
         return Drift.INCOMPLETE
-    if full and not planning.is_indexed(seen, drafts(row, recipe, anchor_only=view.anchor_only)):
-        return Drift.DAMAGED
-    return None
+    return Drift.DAMAGED if full and not _is_exact(view, row, seen, recipe) else None
 
 
 def is_whole(row: Row) -> bool:
@@ -101,6 +100,14 @@ def item_of(point: SeenPoint) -> ItemId | None:
         return None
     item = ItemId(tuple(namespace), key)
     return item if namespace and item_digest(item) == point.item else None
+
+
+def _is_exact(view: View, row: Row, seen: Sequence[SeenPoint], recipe: Recipe) -> bool:
+    """Whether the points are what the chunks give; no when there is no telling, because the document makes no sense."""
+    try:
+        return planning.is_indexed(seen, drafts(row, recipe, anchor_only=view.anchor_only))
+    except DamagedRow:
+        return False
 
 
 def _drift_of_the_dead(row: Row, seen: Sequence[SeenPoint], *, now: int, skew: int) -> Drift | None:

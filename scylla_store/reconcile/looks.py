@@ -14,8 +14,10 @@ from scylla_store.points import Recipe
 from scylla_store.reconcile.compare import Drift, changed_at, drift_of, is_whole, item_of
 from scylla_store.rows import Cells
 from scylla_store.settings.options import Settings
+from scylla_store.sync import DELETED_TTL
 
 _MOST_WAITING = 5000
+_MOST_PLACES = 10_000
 _ITEMS = 100
 """Items that are looked at again in one step, with their bodies."""
 
@@ -45,7 +47,7 @@ class Finding:
 
 @dataclass
 class Verdict:
-    """What the second look said: what differs for good, what an intent takes care of, and what changed just now."""
+    """What the second look said: what differs for good, what an intent takes care of, and what nobody can tell yet."""
 
     findings: list[Finding] = field(default_factory=list)
     waiting: int = 0
@@ -84,8 +86,8 @@ class Looks:
         nobody = _identity(View())
         return [Suspect(item, nobody) for item in wanted if item not in found or found[item].head is None]
 
-    def again(self, suspects: Sequence[Suspect], *, full: bool) -> Verdict:
-        """Which of them differ for good.
+    def again(self, suspects: Sequence[Suspect], *, full: bool, since: int) -> Verdict:
+        """Which of them differ for good, in a comparison that began at `since`.
 
         What waits in the outbox is read between the two looks: a write whose intent was acknowledged before that is
         indexed by the second look, and a write that came later changed the row.
@@ -96,14 +98,14 @@ class Looks:
             left = [suspect for suspect in suspects if suspect.item not in waiting.items]
             verdict.waiting += len(suspects) - len(left)
             for start in range(0, len(left), _ITEMS):
-                self._judge(left[start : start + _ITEMS], waiting, verdict, full)
+                self._judge(left[start : start + _ITEMS], waiting, verdict, full, since)
         return verdict
 
-    def _judge(self, suspects: Sequence[Suspect], waiting: Waiting, verdict: Verdict, full: bool) -> None:
+    def _judge(self, suspects: Sequence[Suspect], waiting: Waiting, verdict: Verdict, full: bool, since: int) -> None:
         cells = self._database.read([suspect.item for suspect in suspects])
         seen = self._index.points_of([item_digest(suspect.item) for suspect in suspects])
         now = self._clock()
-        lacking: dict[str, Finding] = {}
+        lacking: dict[str, tuple[Finding, str]] = {}
         for suspect in suspects:
             view = self._view(cells.get(suspect.item), now)
             digest = item_digest(suspect.item)
@@ -111,18 +113,27 @@ class Looks:
             kind = self._differs(view, points, digest, now, full)
             if kind is None:
                 continue
-            if _identity(view) != suspect.identity or self._may_wait(view, waiting):
+            # A head that says deleted stays as long: what has none was deleted before that.
+            changed = now - DELETED_TTL * SECOND if view.row is None else changed_at(view, self._skew)
+            may_wait = view.damage is None and self._may_wait(changed, waiting)
+            if _identity(view) != suspect.identity or (may_wait and (view.row is None or changed > since)):
                 verdict.waiting += 1
-            elif changed_at(view, self._skew) + self._grace > now:
+            elif may_wait or changed + self._grace > now:
                 verdict.young += 1
             else:
                 finding = _finding(suspect.item, kind, view, points)
                 verdict.findings.append(finding)
                 if kind in (Drift.MISSING, Drift.INCOMPLETE):
-                    lacking.update(dict.fromkeys(_empty_places(points, digest), finding))
-        for place in self._index.vectors([(place, "") for place in lacking]) if lacking else ():
-            # A point that does not say whose it is stands where this item lacks one: it was counted when it was met.
-            lacking[place].is_counted = False
+                    lacking.update(dict.fromkeys(_empty_places(points, digest), (finding, view.mark)))
+        self._leave_out_met(lacking)
+
+    def _leave_out_met(self, lacking: dict[str, tuple[Finding, str]]) -> None:
+        """A point that says of no item, or of another one, stands where an item lacks one: it was counted when it was met."""
+        unreadable = [(place, "") for place in lacking]
+        altered = [(place, mark) for place, (_, mark) in lacking.items()]
+        for places in (unreadable, altered) if lacking else ():
+            for place in self._index.vectors(places):
+                lacking[place][0].is_counted = False
 
     def _view(self, cells: Cells | None, now: int) -> View:
         return View.of(cells, self._recipe, now=now, anchor_only=False, asked=False)
@@ -130,15 +141,10 @@ class Looks:
     def _differs(self, view: View, seen: Sequence[SeenPoint], digest: str, now: int, full: bool) -> Drift | None:
         return drift_of(view, seen, digest, self._recipe, now=now, skew=self._skew, full=full)
 
-    def _may_wait(self, view: View, waiting: Waiting) -> bool:
-        """Whether its intent may be one of those that were too many to read."""
+    def _may_wait(self, changed: int, waiting: Waiting) -> bool:
+        """Whether the intent of what changed then may be one of those that were too many to read."""
         oldest = waiting.oldest_filed_at
-        return (
-            view.row is not None
-            and not waiting.exact
-            and oldest is not None
-            and changed_at(view, self._skew) + self._grace > oldest
-        )
+        return not waiting.exact and oldest is not None and changed + self._grace > oldest
 
 
 def _finding(item: ItemId, kind: Drift, view: View, seen: Sequence[SeenPoint]) -> Finding:
@@ -150,7 +156,7 @@ def _empty_places(seen: Sequence[SeenPoint], digest: str) -> list[str]:
     """Ids of the chunks that are missing, as far as the others say how many there are."""
     counts = [count for point in seen if isinstance(count := point.payload.get("count"), int)]
     known = {point.id for point in seen}
-    places = (point_id(digest, ordinal) for ordinal in range(max(counts, default=1)))
+    places = (point_id(digest, ordinal) for ordinal in range(min(_MOST_PLACES, max(counts, default=1))))
     return [place for place in places if place not in known]
 
 

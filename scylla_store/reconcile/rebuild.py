@@ -10,7 +10,7 @@ from typing import Any
 
 from scylla_store.clock import Clock
 from scylla_store.database.base import Database
-from scylla_store.errors import TransientError
+from scylla_store.errors import TombstoneLimit, TransientError
 
 _STATE = "index.rebuild"
 _LOOK_AGAIN = 2.0
@@ -36,12 +36,18 @@ class Rebuild:
 
         A sample of them tells: those that wait in the outbox were written before their index was first opened.
         """
-        rows = self._database.scan(after=None, limit=_SAMPLE)
+        try:
+            rows = self._database.scan(after=None, limit=_SAMPLE)
+        except TombstoneLimit:
+            return self._begin()  # so many were deleted that there may be others
         waiting = self._database.outbox.waiting(_ROWS)
         known = {row.id for row in rows if row.id not in waiting.items}
         oldest = waiting.oldest_filed_at
         if not known or (not waiting.exact and not any(row.version < (oldest or 0) for row in rows)):
             return False
+        return self._begin()
+
+    def _begin(self) -> bool:
         self._store({"since": self._clock(), "compared_at": None})
         return True
 

@@ -195,11 +195,12 @@ class Reconciler:
             yield
         finally:
             self._held_until = 0.0
-            self._busy.release()
             try:
                 self._database.release(LEASE, self._owner)
             except StoreError as exc:
                 log.warning("The lease of the reconciliation was not given back, it ends in %s s: %s", LEASE_TIME, exc)
+            finally:
+                self._busy.release()  # not before: another thread would take the lease, and lose it here
 
     def _hold(self) -> bool:
         """Takes or prolongs the lease, when a third of it is gone."""
@@ -288,6 +289,8 @@ class Reconciler:
             try:
                 cells = self._database.scan(after=walk.position, limit=size)
             except TombstoneLimit as exc:
+                if not exc.namespace:
+                    raise  # there is no going on behind it
                 log.error("The reconciliation leaves out the rest of a namespace: %s", exc)
                 walk.skipped.append(list(exc.namespace))
                 walk.position = (exc.namespace, None)
@@ -302,7 +305,9 @@ class Reconciler:
             walk.counts["dead"] += dead
             compared += len(cells)
             walk.position = cells[-1].id
-            size = max(1, min(most, _ROWS, _PAGE_BYTES // (1 + sum(len(row.body or b"") for row in cells) // len(cells))))
+            size = max(
+                1, min(most, _ROWS, _PAGE_BYTES // (1 + sum(len(row.body or b"") for row in cells) // len(cells)))
+            )
         walk.counts["scanned"] += compared
         self._judge(walk, suspects)
 
@@ -333,7 +338,7 @@ class Reconciler:
             after = page[-1].id
 
     def _judge(self, walk: Round, suspects: Sequence[Suspect]) -> None:
-        verdict = self._looks.again(suspects, full=walk.full)
+        verdict = self._looks.again(suspects, full=walk.full, since=walk.started_at)
         walk.counts["in_flight"] += verdict.waiting + verdict.young
         walk.counts["young"] += verdict.young
         for finding in verdict.findings:

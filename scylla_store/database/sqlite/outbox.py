@@ -34,11 +34,12 @@ _SUMMARY = """
     SELECT count(*), count(CASE WHEN waits THEN 1 END), count(CASE WHEN waits AND attempts > 0 THEN 1 END),
         min(CASE WHEN waits THEN filed_at END), count(CASE WHEN is_due THEN 1 END)
     FROM (
-        SELECT kind <> 'expiry' OR next_attempt <= ?1 AS waits, next_attempt <= ?1 AS is_due, attempts, filed_at
+        SELECT kind <> 'expiry' OR next_attempt <= ?1 AS waits, next_attempt <= ?1 AS is_due, attempts,
+            CASE kind WHEN 'expiry' THEN due ELSE filed_at END AS filed_at
         FROM outbox ORDER BY next_attempt, due LIMIT ?2
     )"""
 _WAITING = """
-    SELECT namespace, key, filed_at FROM outbox WHERE kind <> 'expiry' OR due <= ?
+    SELECT namespace, key, CASE kind WHEN 'expiry' THEN due ELSE filed_at END FROM outbox WHERE kind <> 'expiry' OR due <= ?
     ORDER BY due LIMIT ?"""
 
 

@@ -279,6 +279,15 @@ def test_what_waits_is_told_by_item_and_expiries_only_when_they_are_due(subject:
     assert (len(few.items), few.exact) == (2, False)
 
 
+def test_an_expiry_waits_since_it_was_due_and_not_since_it_was_filed(subject: Subject, outbox: Outbox) -> None:
+    due = subject.clock() + 60 * SECOND
+    file(subject, 60, kind=Kind.EXPIRY)
+    subject.pass_time(61)
+
+    for oldest in (outbox.summary(100).oldest_filed_at, outbox.waiting(100).oldest_filed_at):
+        assert due <= (oldest or 0) <= subject.clock()
+
+
 def test_nothing_waits_in_an_empty_outbox(outbox: Outbox) -> None:
     waiting = outbox.waiting(100)
 

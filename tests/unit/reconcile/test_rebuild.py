@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scylla_store import Put, ScyllaStore
-from scylla_store.errors import DatabaseUnavailable
+from scylla_store.errors import DatabaseUnavailable, TombstoneLimit
 from scylla_store.identity import ItemId, item_digest
 from scylla_store.index.base import IndexSpecification
 from scylla_store.index.memory import MemoryIndex
@@ -66,6 +66,27 @@ def test_the_database_is_asked_at_most_every_two_seconds() -> None:
     for _ in range(10):
         mark.is_on()
     assert core.db.calls.count("state") == 1
+
+
+def test_documents_that_cannot_be_read_for_deleted_rows_are_rebuilt() -> None:
+    core = Core()
+    core.db.before["scan"] = lambda: raises(TombstoneLimit("too many"))
+
+    assert rebuild(core).begin_if_documents()
+
+
+def test_expiries_that_come_due_do_not_keep_a_rebuild_from_ending() -> None:
+    # Given a rebuild whose comparison has ended, and documents that expire later
+    core = Core()
+    core.sync(core.ref(core.put(ttl=3600.0)))
+    mark = rebuild(core)
+    core.clock.advance(60)
+    assert mark.begin_if_documents()
+    mark.compared(core.clock())
+    # When one of them expires, and its intent waits for a moment
+    core.clock.advance(3 * 3600)
+    # Then that is no repair
+    assert not mark.is_on()
 
 
 def test_setup_says_whether_the_index_was_missing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,9 +16,10 @@ from scylla_store.errors import DatabaseUnavailable, IndexUnavailable, LeaseLost
 from scylla_store.identity import ItemId, item_digest, point_id
 from scylla_store.index.base import Point
 from scylla_store.intents import Kind
-from scylla_store.points import Recipe
+from scylla_store.points import Recipe, common_payload, fingerprint
 from scylla_store.reconcile import Drift, Reconciler, ReconcileReport, Reports
 from scylla_store.reconcile.reconciler import LEASE, LEASE_TIME, RESUME_WITHIN
+from scylla_store.rows import Head, encode_body, row_hash
 from scylla_store.settings.options import Settings
 from tests.unit.core import SETTINGS, Core, raises
 
@@ -464,7 +466,7 @@ def test_a_slow_one_takes_small_steps_so_that_it_can_be_stopped_soon() -> None:
 
     reconciler.run(max_rate=20.0, progress=lambda progress: told.append(progress.points + progress.scanned))
 
-    assert max(later - earlier for earlier, later in zip(told, told[1:], strict=False)) <= 2 * 20
+    assert max(later - earlier for earlier, later in itertools.pairwise(told)) <= 2 * 20
 
 
 def test_namespaces_of_rows_are_listed_again_and_empty_old_ones_leave_the_list() -> None:
@@ -522,3 +524,117 @@ def test_only_a_full_one_looks_at_what_points_say_of_their_chunks() -> None:
     assert kinds(run(core, full=True)) == {"damaged": 1}
     settle(core)
     assert kinds(run(core, full=True)) == {}
+
+
+def test_a_count_that_makes_no_sense_costs_no_memory_and_is_repaired() -> None:
+    core = indexed(2)
+    right = everything(core)
+    alter(core, item(1), count=2**40)
+    alter(core, item(1), 1, count=2**40)
+
+    assert kinds(run(core)) == {"incomplete": 1}
+    settle(core)
+    assert everything(core) == right
+
+
+def test_a_point_that_says_to_be_of_another_item_is_counted_once_and_repaired() -> None:
+    core = indexed(3)
+    right = everything(core)
+    alter(core, item(1), item="f" * 32)
+
+    assert kinds(run(core)) == {"damaged": 1}
+    settle(core)
+    assert everything(core) == right
+
+
+def test_a_document_that_makes_no_sense_does_not_stop_a_full_one() -> None:
+    # Given a document whose cells belong together, but which is no JSON
+    core = indexed(3)
+    cells = core.database.read([item(1)])[item(1)]
+    head = Head.decode(cells.head or b"", item(1))
+    value = b"\xff"
+    head.row_hash = row_hash(value)
+    core.database.write([Mutation(item(1), cells.version + 1, head.encode(), encode_body(head.write_id, value))])
+    core.index.delete([(point.id, point.fingerprint) for point in core.points(item(1))])
+    row = core.row(item(1))
+    assert row is not None
+    mark = fingerprint(row, core.parts.recipe)
+    payload = {**common_payload(row, core.parts.recipe, item_digest(item(1)), mark), "ordinal": 0, "count": 1}
+    core.index.upsert([Point(point_id(item_digest(item(1)), 0), [1.0] * 8, payload)], at_most=2**60)
+    # Then it is counted, and the others are compared
+    found = run(core, full=True)
+    assert (kinds(found), found.scanned) == ({"damaged": 1}, 3)
+
+
+def test_deletes_that_are_late_among_many_are_no_orphans(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given deletes that wait for so long that nothing is left of their rows, behind more than can be read
+    core = indexed(3)
+    monkeypatch.setattr("scylla_store.reconcile.looks._MOST_WAITING", 1)
+    core.put("waits", item(0))
+    core.clock.advance(1)
+    core.delete(item(1))
+    core.delete(item(2))
+    core.clock.advance(2 * 3600)
+
+    found = run(core)
+
+    assert (kinds(found), found.in_flight) == ({}, 3)
+
+
+def test_an_expiry_that_is_due_hides_no_drift_although_it_was_filed_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given documents that expire after a day, and more that waits than can be read
+    core = indexed(3)
+    monkeypatch.setattr("scylla_store.reconcile.looks._MOST_WAITING", 1)
+    for number in (10, 11):
+        core.put(LONG, item(number), ttl=86_400.0)
+    settle(core)
+    core.clock.advance(3600)
+    lost = core.put("lost intent", item(1))
+    core.database.outbox.ack([lost.intent])
+    core.clock.advance(86_400 - 3600 + 60)
+
+    assert kinds(run(core)) == {"stale": 1}
+
+
+def test_a_tombstone_limit_without_a_namespace_ends_it_instead_of_going_round() -> None:
+    core = indexed(2)
+    core.db.before["scan"] = lambda: raises(TombstoneLimit("somewhere"))
+
+    with pytest.raises(TombstoneLimit):
+        run(core)
+    assert run(core).scanned == 2
+
+
+def test_the_lease_is_given_back_before_another_thread_can_take_it() -> None:
+    core = indexed(2)
+    others: list[Any] = []
+    core.db.before["release"] = lambda: others.append(core.parts.reconciler.go_on(1.0))
+
+    run(core)
+
+    assert others == [None]
+    assert core.database.lease(LEASE, "another", LEASE_TIME)
+
+
+def test_a_rebuild_goes_on_while_what_is_missing_may_be_among_too_many_that_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a document that is missing in a new index, and changed later than the oldest of many that wait
+    core = indexed(2)
+    monkeypatch.setattr("scylla_store.reconcile.looks._MOST_WAITING", 1)
+    core.put("waits", item(0))
+    core.put("waits", ItemId(NAMESPACE, "another"))
+    core.clock.advance(60)
+    lost = core.put("its points were in the old index", item(1))
+    core.database.outbox.ack([lost.intent])
+    core.clock.advance(60)
+    assert core.parts.rebuild.begin_if_documents()
+    # When it is compared
+    assert kinds(run(core)) == {}
+    settle(core)
+    # Then the rebuild has not ended, until that document has been judged
+    assert core.elsewhere.rebuild.since() is not None
+    assert kinds(run(core)) == {"stale": 1}
+    core.clock.advance(1)
+    settle(core)
+    assert core.elsewhere.rebuild.since() is None
