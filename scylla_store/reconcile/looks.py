@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from scylla_store.clock import SECOND, Clock
 from scylla_store.database.base import Database, Waiting
+from scylla_store.errors import NewerFormat
 from scylla_store.identity import ItemId, item_digest, point_id
 from scylla_store.index.base import Index, SeenPoint
 from scylla_store.jobs import View
@@ -112,6 +113,9 @@ class Looks:
             points = seen.get(digest, [])
             kind = self._differs(view, points, digest, now, full)
             if kind is None:
+                continue
+            if isinstance(view.damage, NewerFormat):
+                verdict.waiting += 1  # a newer version of the library judges it, as a newer worker indexes it
                 continue
             # A head that says deleted stays as long: what has none was deleted before that.
             changed = now - DELETED_TTL * SECOND if view.row is None else changed_at(view, self._skew)

@@ -638,3 +638,15 @@ def test_a_rebuild_goes_on_while_what_is_missing_may_be_among_too_many_that_wait
     core.clock.advance(1)
     settle(core)
     assert core.elsewhere.rebuild.since() is None
+
+
+def test_a_row_of_a_newer_version_of_the_library_is_no_damage() -> None:
+    core = indexed(2)
+    cells = core.database.read([item(1)])[item(1)]
+    head = bytearray(cells.head or b"")
+    head[16] += 1
+    core.database.write([Mutation(item(1), cells.version + 1, bytes(head), cells.body)])
+
+    found = run(core)
+
+    assert (kinds(found), found.in_flight, found.repaired) == ({}, 1, 0)
