@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scylla_store.clock import SECOND, Clock
@@ -25,10 +25,11 @@ _ITEMS = 100
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """An item that differed at first sight, and what its row was then."""
+    """An item that differed at first sight, and what its row was then; the first of its points, when it was met by those."""
 
     item: ItemId
     identity: tuple[object, ...]
+    met_at: str | None = None
 
 
 @dataclass(slots=True)
@@ -80,12 +81,12 @@ class Looks:
                 suspects.append(Suspect(cells.id, _identity(view)))
         return suspects, dead
 
-    def absent(self, items: Iterable[ItemId]) -> list[Suspect]:
-        """Those of the items that have no row."""
-        wanted = list(items)
+    def absent(self, met: Mapping[ItemId, str]) -> list[Suspect]:
+        """Those of the items that have no row, each with the first of its points that was met."""
+        wanted = list(met)
         found = self._database.read(wanted, body=False) if wanted else {}
         nobody = _identity(View())
-        return [Suspect(item, nobody) for item in wanted if item not in found or found[item].head is None]
+        return [Suspect(item, nobody, met[item]) for item in wanted if item not in found or found[item].head is None]
 
     def again(self, suspects: Sequence[Suspect], *, full: bool, since: int) -> Verdict:
         """Which of them differ for good, in a comparison that began at `since`.
@@ -124,7 +125,7 @@ class Looks:
                 verdict.waiting += 1
             elif may_wait or changed + self._grace > now:
                 verdict.young += 1
-            else:
+            elif suspect.met_at in (None, _first_of(points)):  # in other steps others of its points are met
                 finding = _finding(suspect.item, kind, view, points)
                 verdict.findings.append(finding)
                 if kind in (Drift.MISSING, Drift.INCOMPLETE):
@@ -149,6 +150,10 @@ class Looks:
         """Whether the intent of what changed then may be one of those that were too many to read."""
         oldest = waiting.oldest_filed_at
         return not waiting.exact and oldest is not None and changed + self._grace > oldest
+
+
+def _first_of(points: Sequence[SeenPoint]) -> str | None:
+    return min((point.id for point in points if item_of(point) is not None), default=None)
 
 
 def _finding(item: ItemId, kind: Drift, view: View, seen: Sequence[SeenPoint]) -> Finding:

@@ -261,7 +261,7 @@ class Reconciler:
 
     def _points(self, walk: Round, most: int) -> None:
         """Some slices, or a part of large ones; after the last one the points that are in none."""
-        met: dict[str, ItemId] = {}
+        met: dict[ItemId, str] = {}
         seen = 0
         while seen < most and walk.phase == POINTS:
             end = min(SLICES, walk.slice + walk.width)
@@ -274,12 +274,12 @@ class Reconciler:
                 if item is None:
                     walk.found(Drift.DAMAGED, point.id)
                 else:
-                    met[point.item] = item
+                    met[item] = min(point.id, met.get(item, point.id))
             if walk.after is None:
                 walk.phase, walk.slice = (POINTS, end) if which else (ROWS, SLICES)
                 walk.width = _width(walk.width, len(found) if first else _POINTS)
         walk.counts["points"] += seen
-        self._judge(walk, self._looks.absent(met.values()))
+        self._judge(walk, self._looks.absent(met))
 
     def _rows(self, walk: Round, most: int) -> None:
         """Some pages of rows. Their size follows that of the rows, so that a page takes little memory."""

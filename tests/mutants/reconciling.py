@@ -74,7 +74,7 @@ RECONCILING: tuple[Mutant, ...] = (
         "reconcile: orphans are not looked for",
         "Every document is compared, so every point is.",
         "reconcile/reconciler.py",
-        "        self._judge(walk, self._looks.absent(met.values()))\n",
+        "        self._judge(walk, self._looks.absent(met))\n",
         "        self._judge(walk, [])\n",
         _TESTS,
     ),

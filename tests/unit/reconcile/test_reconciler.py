@@ -650,3 +650,18 @@ def test_a_row_of_a_newer_version_of_the_library_is_no_damage() -> None:
     found = run(core)
 
     assert (kinds(found), found.in_flight, found.repaired) == ({}, 1, 0)
+
+
+def test_an_orphan_whose_points_are_met_in_several_steps_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scylla_store.reconcile.reconciler._POINTS", 1)
+    monkeypatch.setattr("scylla_store.reconcile.reconciler._STEP", 2)
+    core = indexed(1)
+    digest = item_digest(item(9))
+    payload = {**core.points(item(0))[0].payload, "item": digest, "key": "k9", "slice": int(digest[:3], 16)}
+    points = [Point(point_id(digest, ordinal), [1.0] * 8, payload) for ordinal in range(6)]
+    core.index.upsert(points, at_most=2**60)
+
+    assert kinds(run(core, dry_run=True)) == {"orphan": 1}
+    assert kinds(run(core)) == {"orphan": 1}
+    settle(core)
+    assert core.points(item(9)) == []
