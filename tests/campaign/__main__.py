@@ -44,6 +44,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="names the faults, and does nothing")
     parser.add_argument("--keep", action="store_true", help="keeps the folder with logs and records")
     parser.add_argument("--markdown", type=Path, help="folder for faults.md and visible.md, from all results")
+    parser.add_argument("--note", default="", help="what the page is to say of the machine")
     options = parser.parse_args()
     # Ended by a signal, it takes with it what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -56,7 +57,7 @@ def main() -> int:
     left = [fault for fault in chosen if fault.name not in finished]
     wrong = _run(left, options) if left else 0
     if options.markdown:
-        write_pages(options.markdown, read(options.results), every)
+        write_pages(options.markdown, read(options.results), every, options.note)
     return 1 if wrong else 0
 
 

@@ -30,16 +30,16 @@ def _both(result: dict[str, Any], column: str) -> str:
     return f"{before} → {result['after'].get(column, '?')}" if result["reconciled"] else f"{before} → -"
 
 
-def write_pages(folder: Path, results: Sequence[dict[str, Any]], known: Sequence[Fault]) -> None:
-    """faults.md and visible.md."""
+def write_pages(folder: Path, results: Sequence[dict[str, Any]], known: Sequence[Fault], note: str = "") -> None:
+    """faults.md and visible.md; the note says what machine it was."""
     folder.mkdir(parents=True, exist_ok=True)
     order = [fault.name for fault in known]
     results = sorted((one for one in results if one["fault"] in order), key=lambda one: order.index(one["fault"]))
-    (folder / "faults.md").write_text("\n".join(_faults(results, known)) + "\n")
+    (folder / "faults.md").write_text("\n".join(_faults(results, known, note)) + "\n")
     (folder / "visible.md").write_text("\n".join(_visible(results, known)) + "\n")
 
 
-def _faults(results: Sequence[dict[str, Any]], known: Sequence[Fault]) -> list[str]:
+def _faults(results: Sequence[dict[str, Any]], known: Sequence[Fault], note: str) -> list[str]:
     alone = [_row(one) for one in results if " + " not in one["fault"]]
     both = [_row(one) for one in results if " + " in one["fault"]]
     return [
@@ -51,6 +51,7 @@ def _faults(results: Sequence[dict[str, Any]], known: Sequence[Fault]) -> list[s
         "plain REST and compares with the writers' own record of what was acknowledged.",
         "",
         *_provenance(results),
+        *([note] if note else []),
         "",
         "- **before → after**: what the judge found when the outbox was empty, and after `scylla-store reconcile --full`.",
         "- **failed**: operations that ended with an error of the library; an error outside its tree would be a defect (there were "
@@ -65,11 +66,12 @@ def _faults(results: Sequence[dict[str, Any]], known: Sequence[Fault]) -> list[s
         "- **again**: texts embedded more than once while the fault lasted and after it, because the first result was lost or two workers had "
         "the item; **without need**: texts embedded by reconcile although the index held them.",
         "- **p50, p99**: of puts of one document during the fault, failed ones included, divided by those of the healthy seconds before it. "
-        "The machine has two processors for all of it: ratios within some tenths of 1 are noise.",
+        "Everything shares one machine: where it is busy, ratios far from 1 on either side are noise.",
         "",
         _header(),
         *alone,
         "",
+        *_missing(results, known),
         "## Pairs",
         "The second fault begins a second after the first.",
         "",
@@ -87,6 +89,12 @@ def _provenance(results: Sequence[dict[str, Any]]) -> list[str]:
         f"Operations of each fault: {', '.join(f'{size:,}' for size in sizes)} (`--operations` says how many; 20,000 unless told). "
         f"Versions: {', '.join(commits)}."
     ]
+
+
+def _missing(results: Sequence[dict[str, Any]], known: Sequence[Fault]) -> list[str]:
+    names = {one["fault"] for one in results}
+    left = [fault.name for fault in known if fault.name not in names]
+    return [f"Not in this run: {'; '.join(left)}.", ""] if left else []
 
 
 def _header() -> str:
