@@ -14,7 +14,7 @@ from tests.acceptance.cluster import Cluster
 from tests.acceptance.waiting import poll
 from tests.integration.embedders import DEADLY
 
-DOCUMENTS = 1000
+DOCUMENTS, PART = 1000, 100
 ATTEMPTS = 3
 POISONED = 500
 PATIENCE = 240.0
@@ -28,13 +28,16 @@ def test_one_document_of_a_thousand_that_kills_its_worker_is_the_only_one_that_i
 ) -> None:
     # Given two prefork workers whose embedder's process is killed by one text
     cluster = Cluster(cassandra, tmp_path, f"poison_{uuid.uuid4().hex[:12]}")
-    cluster.settings.update(embedder__name="tests.integration.embedders:Troubled", sync__max_attempts=ATTEMPTS)
+    cluster.settings.update(
+        embedder__name="tests.integration.embedders:Troubled", sync__max_attempts=ATTEMPTS, database__timeout=20.0
+    )
     for child in (*cluster.workers, cluster.beat):
         child.change(cluster.environment)
     with cluster.running(), ScyllaStore.from_settings(**cluster.settings) as store:
         # When it is written among a thousand others
         began = time.monotonic()
-        store.put_many([document(number) for number in range(DOCUMENTS)])
+        for start in range(0, DOCUMENTS, PART):
+            store.put_many([document(number) for number in range(start, start + PART)])
         # Then all the others are searchable
         assert poll(lambda: len(vectors(store)) == DOCUMENTS - 1, PATIENCE, every=0.5), sorted(vectors(store))[:5]
         others = time.monotonic() - began

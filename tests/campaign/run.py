@@ -149,6 +149,7 @@ class Run:
         with cql_session(self._site.cql, self._site.keyspace) as session:
 
             def waiting(*, expiries: bool) -> list[Any]:
+                self.result.restarted += self._site.supervise()
                 rows = [entry for entry in read_outbox(session) if entry.item[0][0] == self._root]
                 return rows if expiries else [entry for entry in rows if entry.kind != "expiry"]
 
