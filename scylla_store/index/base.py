@@ -107,7 +107,10 @@ class Index(Protocol):
         """How many items (points with ordinal 0) under the prefix are not expired at `now`."""
 
     def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
-        """Points of some slices by id, after `after`; and where to go on, or None at the end. None: points in no slice."""
+        """Points of some slices by id, after `after`; and where to go on, or None at the end. None: points in no slice.
+
+        Their payloads have item, version, fingerprint, namespace and key, and perhaps nothing else.
+        """
 
     def ping(self) -> float:
         """Seconds that the cheapest request to the collection took; IndexUnavailable when there is none yet."""

@@ -102,7 +102,7 @@ class Reconciler:
         self._looks = Looks(database, index, recipe, settings, self._clock)
         self._rebuild = Rebuild(database, self._clock, monotonic)
         self._reports = Reports(database, self._settings.reports)
-        self._owner = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+        self._name = f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}"
         self._held_until = 0.0
         self._busy = threading.Lock()
 
@@ -167,6 +167,11 @@ class Reconciler:
             return self._end(walk) if walk.phase == END else None
 
     # -- a round and its lease
+
+    @property
+    def _owner(self) -> str:
+        """Who holds the lease; a forked child is somebody else."""
+        return f"{self._name}/{os.getpid()}"
 
     def _wait_for_lease(self, patience: float) -> None:
         deadline = self._monotonic() + patience

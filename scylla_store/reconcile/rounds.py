@@ -127,12 +127,13 @@ class Round:
 
     def to_json(self) -> bytes:
         """The stored value."""
-        return json.dumps({field.name: getattr(self, field.name) for field in dataclasses.fields(self)}).encode()
+        return json.dumps({field.name: getattr(self, field.name) for field in dataclasses.fields(self)}, ensure_ascii=False).encode()
 
     @classmethod
     def from_json(cls, stored: bytes) -> Round:
-        """What `to_json` made."""
-        fields = json.loads(stored)
+        """What `to_json` made; what another version of the library put in beside that is left out."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        fields = {name: value for name, value in json.loads(stored).items() if name in names}
         position = fields.pop("position")
         filing = [ItemId(tuple(namespace), key) for namespace, key in fields.pop("filing")]
         return cls(

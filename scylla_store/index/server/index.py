@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scylla_store.index.server.filters import ServerFilters
 
 _PAGE = 1000
+_WHOSE = ["item", "version", "fingerprint", "namespace", "key"]
 
 
 class QdrantServer:
@@ -105,7 +106,7 @@ class QdrantServer:
         return self._connection.call(lambda client: client.count(self._name, condition, exact=True)).count
 
     def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
-        return self._scroll(self._filters.of_slices(which), after, limit)
+        return self._scroll(self._filters.of_slices(which), after, limit, payload=_WHOSE)
 
     def ping(self) -> float:
         self.connect()
@@ -145,7 +146,9 @@ class QdrantServer:
         selector, medium = models.FilterSelector(filter=condition), models.WriteOrdering.MEDIUM
         self._connection.call(lambda client: client.delete(self._name, selector, wait=True, ordering=medium))
 
-    def _scroll(self, condition: Any, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+    def _scroll(
+        self, condition: Any, after: str | None, limit: int, *, payload: bool | list[str] = True
+    ) -> tuple[list[SeenPoint], str | None]:
         """Points by id. The server begins with its offset, we begin after it."""
         records, more = self._connection.call(
             lambda client: client.scroll(
@@ -153,7 +156,7 @@ class QdrantServer:
                 condition,
                 limit=limit + 1,
                 offset=after,
-                with_payload=True,
+                with_payload=payload,
                 with_vectors=False,
                 consistency=self._consistency,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -665,3 +666,14 @@ def test_an_orphan_whose_points_are_met_in_several_steps_is_counted_once(monkeyp
     assert kinds(run(core)) == {"orphan": 1}
     settle(core)
     assert core.points(item(9)) == []
+
+
+def test_a_round_that_another_version_stored_can_be_gone_on_with() -> None:
+    core = indexed(3)
+    core.ix.before["points_of"] = lambda: raises(IndexUnavailable())
+    with pytest.raises(IndexUnavailable):
+        run(core)
+    stored = json.loads(core.database.state("reconcile.call") or b"")
+    core.database.set_state("reconcile.call", json.dumps({**stored, "novelty": 1}).encode())
+
+    assert run(core).resumed == 1
