@@ -3,7 +3,7 @@
 from scylla_store.reconcile.compare import Drift
 from scylla_store.reconcile.rebuild import Rebuild
 from scylla_store.reconcile.reconciler import Progress, Reconciler
-from scylla_store.reconcile.resync import resync
+from scylla_store.reconcile.resyncing import resync
 from scylla_store.reconcile.rounds import ReconcileReport, Reports
 
 __all__ = ["Drift", "Progress", "Rebuild", "ReconcileReport", "Reconciler", "Reports", "resync"]

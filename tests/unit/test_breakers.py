@@ -21,6 +21,7 @@ from scylla_store.errors import (
     StoreError,
     TransientError,
 )
+from scylla_store.index.base import IndexSpecification
 from scylla_store.index.memory import MemoryIndex
 from scylla_store.settings.options import BreakerSettings
 
@@ -271,5 +272,6 @@ def test_setup_and_ping_ask_in_any_case(case: Case) -> None:
     index = BreakingIndex(MemoryIndex(), case.breaker)
     case.open()
 
+    index.setup(IndexSpecification(2, "m"))
     assert index.ping() >= 0
     assert case.state == "open"
