@@ -177,7 +177,8 @@ def _refusal(exc: Exception) -> tuple[type[StoreError], str]:
     message = str(exc).lower()
     if "keyspace" in message and ("does not exist" in message or "can't find" in message):
         return SchemaMismatch, f"has no such keyspace; {_SETUP}"
-    if "unconfigured table" in message or "undefined column" in message or "unknown identifier" in message:
+    is_missing = "table" in message and "does not exist" in message
+    if is_missing or any(sign in message for sign in ("unconfigured table", "undefined column", "unknown identifier")):
         return SchemaMismatch, f"lacks a table or column; {_SETUP}"
     return DatabaseRefused, "refused the statement"
 

@@ -55,6 +55,7 @@ def test_every_exception_of_the_driver_is_mapped() -> None:
         (cassandra.Unavailable("two of three nodes are down"), True, DatabaseUnavailable),
         (cassandra.InvalidRequest("bad"), True, DatabaseRefused),
         (cassandra.InvalidRequest("unconfigured table items"), False, SchemaMismatch),
+        (cassandra.InvalidRequest("table migrations does not exist"), False, SchemaMismatch),
         (cassandra.InvalidRequest("Keyspace 'x' does not exist"), False, SchemaMismatch),
         (cassandra.AuthenticationFailed("no"), False, ConfigurationError),
         (cassandra.Unauthorized("no"), False, ConfigurationError),
