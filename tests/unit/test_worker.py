@@ -411,3 +411,16 @@ def test_an_outage_while_a_letter_is_made_leaves_the_document_to_the_outbox() ->
     assert (report.dead, report.waiting) == (0, 1)
     assert core.database.letter(item_digest(ITEM)) is None
     assert len(core.refs()) == 1
+
+
+def test_a_later_letter_replaces_an_earlier_one_that_a_faster_clock_wrote() -> None:
+    # Given the letter of an earlier write, from a worker whose clock is ahead
+    core = failing()
+    buried(core)
+    [letter] = core.database.letters(after=None, limit=10)
+    core.database.bury(replace(letter, timestamp=core.clock() + 4 * SECOND))
+    # When the next write of the document fails for good too
+    later = buried(core, "bad again")
+    # Then the letter is about that one
+    [letter] = core.database.letters(after=None, limit=10)
+    assert letter.write_id == later.intent.write_id
