@@ -23,12 +23,13 @@ from scylla_store.database.base import Database
 from scylla_store.errors import LeaseLost, StoreError, TombstoneLimit
 from scylla_store.identity import SLICES, ItemId, item_digest
 from scylla_store.index.base import Index
-from scylla_store.intents import SHARDS, Kind, new_intent
 from scylla_store.monitoring import tagged
 from scylla_store.points import Recipe
 from scylla_store.reconcile.compare import Drift, item_of
 from scylla_store.reconcile.looks import Looks, Suspect
+from scylla_store.reconcile.pace import Pace
 from scylla_store.reconcile.rebuild import Rebuild
+from scylla_store.reconcile.repairs import file_repairs
 from scylla_store.reconcile.rounds import END, NAMESPACES, POINTS, ROWS, ReconcileReport, Reports, Round
 from scylla_store.registry import REGISTER_AGAIN, Registry
 from scylla_store.settings.options import Settings
@@ -48,15 +49,10 @@ _BEYOND = 2**53
 """The last slices are read without an end, so that a number that no slice has is met too."""
 
 _ROWS = 500
-_STEP = 1000
-"""Items that one step compares at least: the position is stored after it."""
-
 _SUSPECTS = 500
 _PAGE_BYTES = 8_000_000
 _FIRST_PAGE = 50
 _POLL = 0.5
-_REPAIR = b"reconciliation  "
-"""Write id of intents that are no write's."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +125,7 @@ class Reconciler:
             TransientError: a dependency is not available; the next call goes on where this one stopped.
         """
         rate = max_rate if max_rate is not None or full else self._settings.max_rate
-        pace = _Pace(rate, self._sleep, self._monotonic)
+        pace = Pace(rate, self._sleep, self._monotonic)
         told = progress or (lambda _: None)
         if dry_run:
             walk = Round.new(by="call", full=full, dry_run=True, now=self._clock())
@@ -159,7 +155,7 @@ class Reconciler:
         with self._released():
             end = self._monotonic() + seconds
             walk = self._resumed("beat", full=False)
-            pace = _Pace(self._settings.max_rate, self._sleep, self._monotonic)
+            pace = Pace(self._settings.max_rate, self._sleep, self._monotonic)
             while walk.phase != END:
                 self._take_step(walk, pace)
                 if self._monotonic() >= end:
@@ -228,8 +224,8 @@ class Reconciler:
         self._file(walk)
         return walk
 
-    def _take_step(self, walk: Round, pace: _Pace) -> None:
-        """One step, then its repairs, then its position: a kill in between repeats the step, and files what was noted."""
+    def _take_step(self, walk: Round, pace: Pace) -> None:
+        """One step, then its position with the repairs that are due, then the repairs: after a kill the step is repeated, or what was noted is filed."""
         if not self._hold():
             raise LeaseLost("Another reconciliation took over; this one stops")
         self._check_clock()
@@ -259,7 +255,7 @@ class Reconciler:
 
     # -- steps
 
-    def _step(self, walk: Round, pace: _Pace) -> None:
+    def _step(self, walk: Round, pace: Pace) -> None:
         before = walk.counts["scanned"] + walk.counts["points"]
         {POINTS: self._points, ROWS: self._rows, NAMESPACES: self._namespaces}[walk.phase](walk, pace.step)
         pace.keep(walk.counts["scanned"] + walk.counts["points"] - before)
@@ -356,41 +352,8 @@ class Reconciler:
     def _file(self, walk: Round) -> None:
         """Files the repairs that were noted."""
         if walk.filing:
-            now = self._clock()
-            self._database.outbox.file(
-                [
-                    new_intent(item, _REPAIR, 0, Kind.REPAIR, now=now, due=now, shard=number % SHARDS)
-                    for number, item in enumerate(walk.filing)
-                ]
-            )
+            file_repairs(self._database, walk.filing, self._clock())
             walk.filing = []
-
-
-class _Pace:
-    """At most so many items a second, on average since it began; no step has more than one second's.
-
-    So whoever stops it waits about a second at most.
-    """
-
-    def __init__(self, rate: float | None, sleep: Callable[[float], None], monotonic: Callable[[], float]) -> None:
-        self._rate = rate
-        self._sleep = sleep
-        self._monotonic = monotonic
-        self._begun = monotonic()
-        self._done = 0
-
-    @property
-    def step(self) -> int:
-        """How many items one step takes."""
-        return _STEP if not self._rate else max(1, min(_STEP, int(self._rate)))
-
-    def keep(self, items: int) -> None:
-        """Waits as long as it takes."""
-        self._done += items
-        if self._rate:
-            early = self._done / self._rate - (self._monotonic() - self._begun)
-            if early > 0:
-                self._sleep(early)
 
 
 def _width(width: int, found: int) -> int:

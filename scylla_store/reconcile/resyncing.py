@@ -7,11 +7,10 @@ import itertools
 from scylla_store.clock import Clock
 from scylla_store.database.base import Database
 from scylla_store.identity import Namespace
-from scylla_store.intents import SHARDS, Kind, new_intent
 from scylla_store.reads import Reader
+from scylla_store.reconcile.repairs import file_repairs
 
 _PAGE = 500
-_NO_WRITE = bytes(16)
 
 
 def resync(database: Database, reader: Reader, clock: Clock, prefix: Namespace) -> int:
@@ -20,13 +19,7 @@ def resync(database: Database, reader: Reader, clock: Clock, prefix: Namespace) 
     for namespace in itertools.chain([prefix] if prefix else [], reader.all_namespaces(prefix, prefix or None)):
         after: str | None = None
         while rows := database.keys(namespace, after=after, limit=_PAGE):
-            now = clock()
-            database.outbox.file(
-                [
-                    new_intent(row.id, _NO_WRITE, 0, Kind.REPAIR, now=now, due=now, shard=number % SHARDS)
-                    for number, row in enumerate(rows)
-                ]
-            )
+            file_repairs(database, [row.id for row in rows], clock())
             filed += len(rows)
             after = rows[-1].id.key
     return filed

@@ -464,7 +464,7 @@ def _seeded(seed: int) -> Iterator[None]:
     try:
         with contextlib.ExitStack() as patches:
             patches.enter_context(mock.patch("os.urandom", source.randbytes))
-            for module in ("intents", "writes", "database.walk", "reconcile.reconciler", "reconcile.resyncing"):
+            for module in ("intents", "writes", "database.walk", "reconcile.repairs"):
                 patches.enter_context(mock.patch(f"scylla_store.{module}.SHARDS", 1))
             patches.enter_context(mock.patch("scylla_store.database.walk._MAX_SLOTS", 60))
             patches.enter_context(mock.patch("scylla_store.points.item_slice", lambda digest: int(digest[0], 16) % 2))
