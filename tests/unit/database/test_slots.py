@@ -319,3 +319,14 @@ def test_a_sweep_to_the_end_of_time_does_not_end_the_slow_pass() -> None:
         if drain.sweep() == [key]:
             return
     raise AssertionError("the row was not found")
+
+
+def test_what_is_filed_late_into_the_last_minute_is_found_by_the_next_sweep() -> None:
+    # Given a drain that has swept all that was due, and whose slow pass is done
+    drain = Drain()
+    drain.now = START + 10 * MINUTE
+    drain.sweep()
+    # When a writer whose clock is behind, or who was slow, files a row that was due 45 seconds ago
+    key = filed(drain, drain.now - 45 * SECOND)
+    # Then the next sweep takes it: the watermark has not passed there
+    assert drain.sweep() == [key]
