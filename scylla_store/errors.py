@@ -139,6 +139,8 @@ class TombstoneLimit(PermanentError):
     """The database met too many deleted rows in one partition; wait for gc_grace_seconds and compaction, or raise tombstone_failure_threshold."""
 
     namespace: tuple[str, ...] = ()
+    token: int | None = None
+    """Of the partition, where a scan met no row that says which namespace it is."""
 
 
 class DatabaseRefused(PermanentError):

@@ -82,6 +82,8 @@ def _lines(report: ReconcileReport, pending: int | None) -> Iterator[str]:
         yield f"{report.dead:,} have a dead letter ({report.discarded:,} discarded letters in all)."
     for namespace in report.skipped:
         yield f"The database could not read all of namespace {namespace}: too many deleted rows."
+    for token in report.skipped_tokens:
+        yield f"The database could not read the partition of items with token {token}: nothing but deleted rows, too many."
     if report.dry_run:
         yield "Nothing was changed (--dry-run)."
         return

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, Union
 
-from scylla_store.errors import StoreError
+from scylla_store.errors import StoreError, TombstoneLimit
 from scylla_store.identity import ItemId, Namespace
 from scylla_store.intents import Bookkeeping, Entry, Intent, IntentKey
 from scylla_store.letters import DeadLetter
@@ -89,7 +89,15 @@ class Sweep:
 
 
 Position = tuple[Namespace, Union[str, None]]
-"""Where a scan goes on: behind this key, or behind this namespace (None)."""
+"""Where a scan goes on: behind this key, behind this namespace (None), or, without namespace, behind this token."""
+
+
+def behind(error: TombstoneLimit) -> Position | None:
+    """Where a scan goes on that met the error; None when that is not known."""
+    if error.namespace:
+        return error.namespace, None
+    return None if error.token is None else ((), str(error.token))
+
 
 Push = Callable[[Sequence[Entry]], "Sequence[Bookkeeping] | None"]
 """Called with entries that are due, oldest first; returns the new bookkeeping of those that it took, None when no more are wanted."""
@@ -186,7 +194,8 @@ class Database(Protocol):
         """Rows of all namespaces that have a head, with bodies, in an order of the database's own, after `after`.
 
         None: from the start. An empty list: the end. The row at `after` need not exist any more. TombstoneLimit, with the
-        `namespace` that the database gives up at; a position without key goes on behind a namespace.
+        `namespace` that the database gives up at, or its `token` where no row says which one it is; `behind` is the
+        position to go on from.
         """
 
     def register(self, namespaces: Iterable[Namespace], *, now: int) -> None:

@@ -290,11 +290,7 @@ class Reconciler:
             try:
                 cells = self._database.scan(after=walk.position, limit=size)
             except TombstoneLimit as exc:
-                if not exc.namespace:
-                    raise  # there is no going on behind it
-                log.error("The reconciliation leaves out the rest of a namespace: %s", exc)
-                walk.skipped.append(list(exc.namespace))
-                walk.position = (exc.namespace, None)
+                walk.skip(exc)
                 continue
             if not cells:
                 walk.phase, walk.position = NAMESPACES, None

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from scylla_store.clock import SECOND
-from scylla_store.database.base import Database, Position
+from scylla_store.database.base import Database, Position, behind
+from scylla_store.errors import TombstoneLimit
 from scylla_store.identity import ItemId
 from scylla_store.reconcile.compare import Drift
+
+log = logging.getLogger(__name__)
 
 _REPORTS = "reconcile.reports"
 _EXAMPLES = 20
@@ -32,6 +36,7 @@ class ReconcileReport:
         in_flight: items that differed because they were just being written or indexed: no drift.
         dead, discarded: items whose text is not searchable because of a dead letter, and those given up for good.
         skipped: namespaces that the database could not read to the end (see TombstoneLimit).
+        skipped_tokens: tokens of such namespaces of which it could not read a single row.
         resumed: how often it was interrupted and went on.
         examples: the first items of each kind, as digests (points without an item as their ids).
     """
@@ -59,6 +64,7 @@ class ReconcileReport:
     skipped: list[list[str]]
     resumed: int
     examples: dict[str, list[str]]
+    skipped_tokens: list[str] = field(default_factory=list)
 
     @property
     def drift(self) -> int:
@@ -104,6 +110,7 @@ class Round:
     filing: list[ItemId] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     skipped: list[list[str]] = field(default_factory=list)
+    skipped_tokens: list[str] = field(default_factory=list)
     examples: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
@@ -118,6 +125,18 @@ class Round:
         if len(some) < _EXAMPLES:
             some.append(what)
 
+    def skip(self, exc: TombstoneLimit) -> None:
+        """Goes on behind what the database cannot read; raises the error when there is no going on."""
+        position = behind(exc)
+        if position is None:
+            raise exc
+        log.error("The reconciliation leaves out the rest of a namespace: %s", exc)
+        self.position = position
+        if exc.namespace:
+            self.skipped.append(list(exc.namespace))
+        else:
+            self.skipped_tokens.append(str(exc.token))
+
     def report(self, ended_at: int) -> ReconcileReport:
         """What it has seen so far."""
         names = {field.name for field in dataclasses.fields(ReconcileReport)}
@@ -127,7 +146,9 @@ class Round:
 
     def to_json(self) -> bytes:
         """The stored value."""
-        return json.dumps({field.name: getattr(self, field.name) for field in dataclasses.fields(self)}, ensure_ascii=False).encode()
+        return json.dumps(
+            {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}, ensure_ascii=False
+        ).encode()
 
     @classmethod
     def from_json(cls, stored: bytes) -> Round:

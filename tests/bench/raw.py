@@ -30,7 +30,7 @@ _NAMES = (
     "register",
     "intents_from_start",
     "keep_book",
-    "scan_all_from_start",
+    "scan_all",
 )
 _MARGIN = 30_000_000
 _SLOT = 10_000_000
@@ -69,7 +69,7 @@ class RawCql:
 
     def count_all(self) -> int:
         """Reads all rows, a thousand in a page."""
-        statement = self.prepared["scan_all_from_start"].bind((2**31 - 1,))
+        statement = self.prepared["scan_all"].bind((-(2**63), 2**31 - 1))
         statement.fetch_size = 1000
         return sum(1 for _ in self.session.execute(statement))
 

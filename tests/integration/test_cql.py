@@ -15,7 +15,7 @@ from dataclasses import replace
 import pytest
 
 from scylla_store.clock import SECOND, system_clock
-from scylla_store.database.base import Mutation
+from scylla_store.database.base import Mutation, Position, behind
 from scylla_store.database.cql import ScyllaDB
 from scylla_store.errors import DatabaseUnavailable, OutcomeUnknown, SchemaMismatch, StoreClosed, TombstoneLimit
 from scylla_store.identity import ItemId, sort_key
@@ -441,6 +441,36 @@ def test_too_many_deleted_rows_have_an_error_of_their_own(impatient: ScyllaDB) -
     impatient.exhume([(ItemId(namespace, f"k{number}"), now) for number in range(600)])
     with pytest.raises(TombstoneLimit, match=f"'full', '{namespace[1]}'.*gc_grace_seconds"):
         impatient.keys(namespace, after=None, limit=100)
+
+
+def test_a_scan_goes_on_behind_namespaces_of_which_everything_was_deleted(impatient: ScyllaDB) -> None:
+    # Given namespaces with rows, and some whose rows were all deleted, wherever their tokens lie
+    mark = uuid.uuid4().hex
+    rows = [ItemId(("zürich ☃", f"{mark}{number}"), f"k{key}") for number in range(20) for key in range(3)]
+    for item in rows:
+        write(impatient, put(item))
+    now = system_clock()
+    for number in range(4):
+        impatient.exhume([(ItemId(("deleted", f"{mark}{number}"), f"k{key}"), now) for key in range(600)])
+    # When everything is scanned
+    met: list[ItemId] = []
+    tokens: set[int] = set()
+    after: Position | None = None
+    while True:
+        try:
+            page = impatient.scan(after=after, limit=7)
+        except TombstoneLimit as exc:
+            tokens.add(exc.token or 0)
+            after = behind(exc)
+            continue
+        if not page:
+            break
+        met += [cells.id for cells in page]
+        after = page[-1].id
+    # Then each row is met once, and each of the others is known by its token
+    assert sorted(rows) == sorted(item for item in met if item.namespace[1].startswith(mark))
+    assert len(met) == len(set(met))
+    assert len(tokens) >= 4
 
 
 def test_a_node_that_was_restarted_is_used_again(own_server: Cassandra, impatient: ScyllaDB) -> None:

@@ -16,6 +16,9 @@ smallint = struct.Struct(">h").pack
 PER_VALUE = 16
 """What the server counts for a cell beside its value: write time, TTL, flags (an upper bound)."""
 
+FIRST_TOKEN, LAST_TOKEN = -(2**63), 2**63 - 1
+"""No partition has the first one."""
+
 
 def text(value: str) -> bytes:
     """A text."""
@@ -25,6 +28,12 @@ def text(value: str) -> bytes:
 def labels(namespace: Iterable[str]) -> bytes:
     """A frozen<list<text>>."""
     return _sequence([label.encode() for label in namespace])
+
+
+def partition_key(namespace: Iterable[str]) -> bytes:
+    """What the token of the items of a namespace is a hash of: its labels and bucket, each with its length."""
+    parts = (labels(namespace), smallint(0))
+    return b"".join(struct.pack(">H", len(part)) + part + b"\0" for part in parts)
 
 
 def texts(values: Iterable[str]) -> bytes:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from scylla_store.database.base import Mutation, Position
 from scylla_store.database.cql.batches import Encoder, Part
-from scylla_store.database.cql.encoding import bigint, integer, labels, smallint, text, texts
+from scylla_store.database.cql.encoding import (
+    FIRST_TOKEN,
+    LAST_TOKEN,
+    bigint,
+    integer,
+    labels,
+    partition_key,
+    text,
+    texts,
+)
 from scylla_store.database.cql.errors import is_batch_log_timeout
 from scylla_store.database.cql.session import Deadline, Session
 from scylla_store.errors import StoreError, TombstoneLimit
@@ -99,27 +108,40 @@ class Items:
     def scan(self, *, after: Position | None, limit: int) -> list[Cells]:
         """See `Database.scan`: what is left of the namespace, else rows of the next ones by token."""
         while True:
-            if after is not None and after[1] is not None:
+            if after is not None and after[0] and after[1] is not None:
                 found = self.keys(after[0], after=after[1], limit=limit)
                 if found:
                     return found
-            rows = self._rows_behind(None if after is None else after[0], limit)
+            rows = self._rows_behind(_token(after), limit)
             found = [cells for cells in rows if cells.head is not None]
             if found or not rows:
                 return found
             after = rows[-1].id
 
-    def _rows_behind(self, namespace: Namespace | None, limit: int) -> list[Cells]:
-        """Rows of the namespaces behind one; where the database gives up among them, those of the next one alone."""
-        token = [] if namespace is None else [labels(namespace), smallint(0)]
+    def _rows_behind(self, token: int, limit: int) -> list[Cells]:
+        """Rows of the namespaces behind a token; where the database gives up among them, those of the next one alone."""
         try:
-            name = "scan_all" if token else "scan_all_from_start"
-            rows = self._session.rows(name, [*token, integer(limit)], page=limit)
+            rows = self._session.rows("scan_all", [bigint(token), integer(limit)], page=limit)
             return [_cells(tuple(namespace), *row) for namespace, *row in rows]
         except TombstoneLimit:
-            rows = self._session.rows("next_namespace" if token else "first_namespace", token)
-        following = tuple(rows[0][0])
+            following = self._first_between(token, LAST_TOKEN)
+        if following is None:
+            return []
         return self.keys(following, after=None, limit=limit) or [Cells(ItemId(following, _LAST_KEY), 0, None)]
+
+    def _first_between(self, start: int, end: int) -> Namespace | None:
+        """The first namespace of a token range that has rows. A range with too many deleted ones is halved, down to the one
+        partition that cannot be read: of that no more than its token is known."""
+        try:
+            rows = self._session.rows("next_namespace", [bigint(start), bigint(end)])
+            return tuple(rows[0][0]) if rows else None
+        except TombstoneLimit as exc:
+            if end - start == 1:
+                error = TombstoneLimit(f"The partition of items with the token {end}: {exc}")
+                error.token = end
+                raise error from exc
+        middle = (start + end) // 2
+        return self._first_between(start, middle) or self._first_between(middle, end)
 
     def _select(
         self, ids: Sequence[ItemId], name: str, deadline: Deadline, *, serial: bool = False
@@ -211,6 +233,16 @@ def _cells(
 ) -> Cells:
     """A row of a select, whose columns have this order."""
     return Cells(ItemId(namespace, key), version or 0, head, body, refresh, letter)
+
+
+def _token(position: Position | None) -> int:
+    """Of the partition at a position; Murmur3, as every partition key is read by."""
+    from cassandra.metadata import Murmur3Token
+
+    if position is None:
+        return FIRST_TOKEN
+    namespace, key = position
+    return int(key or FIRST_TOKEN) if not namespace else int(Murmur3Token.hash_fn(partition_key(namespace)))
 
 
 def allowed_ttl(seconds: int, now: float) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from scylla_store.clock import Clock
 from scylla_store.database.cql.batches import Encoder, chunks, key_values
-from scylla_store.database.cql.encoding import bigint, bigints, integer, smallint, text
+from scylla_store.database.cql.encoding import FIRST_TOKEN, LAST_TOKEN, bigint, bigints, integer, smallint, text
 from scylla_store.database.cql.registry import State
 from scylla_store.database.cql.session import Session
 from scylla_store.database.slot_tables import Page, Straggler
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_FIRST_TOKEN, _LAST_TOKEN = -(2**63), 2**63 - 1
 _SLOTS_PER_SELECT = 100
 _SMALLEST_RANGE = 2**40
 
@@ -99,7 +98,7 @@ class CqlSlotTables(State):
 
     def partitions(self, cursor: str | None, limit: int) -> tuple[Sequence[tuple[int, int]], str | None]:
         """See `SlotTables.partitions`. The cursor is a token; the whole ring is read in ranges."""
-        start = _FIRST_TOKEN if cursor is None else int(cursor)
+        start = FIRST_TOKEN if cursor is None else int(cursor)
         found: list[tuple[int, int]] = []
         for end in _range_ends(start):
             rows = self._distinct(start, end, limit)
@@ -211,6 +210,6 @@ def _range_ends(start: int, ranges: int = 64) -> Iterator[int]:
     """Ends of the equal token ranges that lie after `start`."""
     step = 2**64 // ranges
     for number in range(1, ranges + 1):
-        end = min(_FIRST_TOKEN + number * step, _LAST_TOKEN)
+        end = min(FIRST_TOKEN + number * step, LAST_TOKEN)
         if end > start:
             yield end

@@ -534,6 +534,18 @@ def test_a_namespace_that_the_database_gives_up_at_is_left_out_and_named() -> No
     assert (found.skipped, found.scanned, kinds(found)) == ([["docs"]], 1, {})
 
 
+def test_a_namespace_that_has_no_readable_row_is_left_out_and_known_by_its_token() -> None:
+    core = indexed(2)
+    error = TombstoneLimit("The partition of items with the token -5: too many")
+    error.token = -5
+    core.db.before["scan"] = lambda: raises(error)
+
+    found = run(core)
+
+    assert (found.skipped, found.skipped_tokens, found.scanned, kinds(found)) == ([], ["-5"], 2, {})
+    assert found in Reports(core.database, 5).all()
+
+
 def test_an_outage_is_raised_and_the_next_call_goes_on() -> None:
     core = indexed(3)
     core.db.before["scan"] = lambda: raises(DatabaseUnavailable())
