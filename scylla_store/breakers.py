@@ -193,7 +193,7 @@ class _Counting:
 
 
 class BreakingIndex:
-    """An index behind a breaker. `setup`, `ping` and `close` go past it: who calls them wants to know how it is now."""
+    """An index behind a breaker. `exists`, `setup`, `ping` and `close` go past it: who calls them wants to know how it is now."""
 
     def __init__(self, index: Index, breaker: Breaker) -> None:
         self._index = index
@@ -207,6 +207,10 @@ class BreakingIndex:
     def close(self) -> None:
         """See `Index.close`."""
         self._index.close()
+
+    def exists(self) -> bool:
+        """See `Index.exists`."""
+        return self._index.exists()
 
     def setup(self, specification: IndexSpecification) -> bool:
         """See `Index.setup`."""

@@ -259,8 +259,14 @@ class Parts:
             self._index_opened_in = os.getpid()
 
     def set_up_index(self) -> None:
-        """Makes what is missing of the index. One that is new beside documents is rebuilt, and searches say so meanwhile."""
-        if self.index.setup(self.specification) and self.rebuild.begin_if_documents():
+        """Makes what is missing of the index. One that is new beside documents is rebuilt, and searches say so meanwhile.
+
+        They say so from before it is made: whoever is killed in between leaves an index that nobody would take for new.
+        """
+        specification = self.specification
+        is_rebuilt = not self.index.exists() and self.rebuild.begin_if_documents()
+        self.index.setup(specification)
+        if is_rebuilt:
             log.warning("The index was made anew, and there are documents: a reconciliation will rebuild it.")
 
     def start(self) -> None:

@@ -67,6 +67,9 @@ class Index(Protocol):
     def close(self) -> None:
         """Ends within 2 s, may be called twice, leaves no thread, socket or lock."""
 
+    def exists(self) -> bool:
+        """Whether there is a collection of the name, perhaps one that was made for something else."""
+
     def setup(self, specification: IndexSpecification) -> bool:
         """Makes collection and payload indexes, idempotently; returns whether the collection was missing.
 

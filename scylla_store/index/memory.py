@@ -34,6 +34,10 @@ class MemoryIndex:
     def close(self) -> None:
         self._closed = True
 
+    def exists(self) -> bool:
+        self.connect()
+        return self._specification is not None
+
     def setup(self, specification: IndexSpecification) -> bool:
         with self._lock:
             self.connect()

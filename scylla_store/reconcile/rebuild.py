@@ -21,7 +21,7 @@ _SAMPLE = 100
 
 
 class Rebuild:
-    """The mark of a rebuild: begins when an index is made beside documents; ends when a reconciliation that began later has
+    """The mark of a rebuild: begins when an index is missing beside documents; ends when a reconciliation that began later has
     compared everything, and all that waited in the outbox by then is indexed."""
 
     def __init__(self, database: Database, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -32,7 +32,7 @@ class Rebuild:
         self._seen: tuple[float, bool] | None = None
 
     def begin_if_documents(self) -> bool:
-        """To be called when the index was made: whether there are documents that it lacks and that nobody will bring.
+        """To be called when there is no index: whether there are documents that it lacks and that nobody will bring.
 
         A sample of them tells: those that wait in the outbox were written before their index was first opened.
         """

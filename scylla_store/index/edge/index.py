@@ -95,6 +95,10 @@ class QdrantEdge:
                 if owned is not None:
                     owned.close()
 
+    def exists(self) -> bool:
+        self.connect()
+        return self._collection.exists
+
     def setup(self, specification: IndexSpecification) -> bool:
         self.connect()
         with self._lock, translated():

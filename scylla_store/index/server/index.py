@@ -40,6 +40,10 @@ class QdrantServer:
     def close(self) -> None:
         self._connection.close()
 
+    def exists(self) -> bool:
+        self.connect()
+        return self._connection.call(lambda client: client.collection_exists(self._name))
+
     def setup(self, specification: IndexSpecification) -> bool:
         from scylla_store.index.server.collection import set_up
 

@@ -41,6 +41,15 @@ def test_a_collection_made_for_something_else_is_refused(index: Index, other: In
     assert keys(index) == ["k"]
 
 
+def test_whether_there_is_a_collection_is_known_before_it_is_made(make_index: Callable[[], Index]) -> None:
+    index = make_index()
+    assert not index.exists()
+
+    index.setup(SPECIFICATION)
+
+    assert index.exists()
+
+
 def test_without_a_collection_every_request_says_what_to_do(make_index: Callable[[], Index]) -> None:
     # Given an index that nobody has set up
     index = make_index()

@@ -6,6 +6,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from scylla_store import Put, ScyllaStore
 from scylla_store.errors import DatabaseUnavailable, TombstoneLimit
 from scylla_store.identity import ItemId, item_digest
@@ -14,8 +16,9 @@ from scylla_store.index.memory import MemoryIndex
 from scylla_store.reconcile import Rebuild
 from scylla_store.settings.options import EmbedderSettings, Settings
 from scylla_store.testing import TestingStore
+from scylla_store.wiring import Parts
 from tests.acceptance.waiting import poll
-from tests.unit.core import Core, raises
+from tests.unit.core import Core, Hooked, raises
 
 
 def rebuild(core: Core) -> Rebuild:
@@ -87,6 +90,28 @@ def test_expiries_that_come_due_do_not_keep_a_rebuild_from_ending() -> None:
     core.clock.advance(3 * 3600)
     # Then that is no repair
     assert not mark.is_on()
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_a_setup_that_is_killed_when_the_index_was_made_has_said_that_it_is_rebuilt() -> None:
+    # Given a document that is indexed, and an index that was lost since
+    core = Core()
+    core.sync(core.ref(core.put()))
+    core.clock.advance(10)
+    lost = Hooked(MemoryIndex())
+    parts = Parts(core.settings, database=core.database, index=lost, embedder=core.embedder, clock=core.clock)
+    # When setup is killed right after the index was made
+    lost.after["setup"] = lambda: raises(Killed())
+    with pytest.raises(Killed):
+        parts.set_up_index()
+    # Then that it is being rebuilt is known all the same, and the next setup leaves it so
+    assert lost.exists()
+    assert rebuild(core).is_on()
+    parts.set_up_index()
+    assert rebuild(core).is_on()
 
 
 def test_setup_says_whether_the_index_was_missing() -> None:
