@@ -221,6 +221,11 @@ class BreakingIndex:
         with self.breaker.calling():
             return self._index.points_of(items)
 
+    def at(self, ids: Sequence[str]) -> dict[str, SeenPoint]:
+        """See `Index.at`."""
+        with self.breaker.calling():
+            return self._index.at(ids)
+
     def vectors(self, points: Sequence[tuple[str, str]]) -> dict[str, Vector]:
         """See `Index.vectors`."""
         with self.breaker.calling():

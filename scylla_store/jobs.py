@@ -138,6 +138,11 @@ class Job:
         """Whether somebody wants it to be tried although it may be a dead letter."""
         return any(ref.intent.kind is Kind.REPLAY for ref in self.refs)
 
+    @property
+    def is_repair(self) -> bool:
+        """Whether a comparison found something wrong with its points."""
+        return any(ref.intent.kind is Kind.REPAIR for ref in self.refs)
+
 
 def jobs_of(refs: Iterable[Ref]) -> list[Job]:
     """One job per item, in the order of the refs."""

@@ -171,6 +171,7 @@ class Sync:
         """Steps 6 and 7; returns the jobs whose requests were all sent."""
         for job in jobs:
             job.plan = planning.plan(job.seen, job.target, version=job.view.version, live=job.view.live)
+        self._make_room([job for job in jobs if job.is_repair])
         vectors = self._known_vectors(jobs)
         self._delete(jobs, lambda job: job.plan.deletes)
         jobs = self._bisect(jobs, lambda some: self._embed(some, vectors, run.outcome), run)
@@ -181,6 +182,20 @@ class Sync:
             return []
         self._delete(jobs, lambda job: job.plan.surplus)
         return jobs
+
+    def _make_room(self, jobs: list[Job]) -> None:
+        """A newer point that says it is of another item would refuse the upsert of the item whose place it takes, for ever.
+
+        No other item has points at that place, whose id is made of the item's digest; so it may go whatever its version is.
+        """
+        places: dict[str, Job] = {}
+        for job in jobs:
+            known = {point.id for point in job.seen}
+            places.update((draft.id, job) for draft in job.plan.upserts if draft.id not in known)
+        for place, point in self._index.at(list(places)).items() if places else ():
+            job = places[place]
+            if point.item != job.digest and point.version > job.view.version:
+                job.plan.deletes.append((place, point.fingerprint))
 
     def _is_over(self, run: Run, jobs: Sequence[Job]) -> bool:
         """Whether the time is over: then the jobs are left to the outbox."""

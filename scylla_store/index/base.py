@@ -79,6 +79,9 @@ class Index(Protocol):
     def points_of(self, items: Sequence[str]) -> dict[str, list[SeenPoint]]:
         """All points of each item (by its digest), however many; items without points are left out."""
 
+    def at(self, ids: Sequence[str]) -> dict[str, SeenPoint]:
+        """Points by id, those that exist, whoever's they say they are."""
+
     def vectors(self, points: Sequence[tuple[str, str]]) -> dict[str, Vector]:
         """Vectors by point id of those points (id, fingerprint) that have one and whose stored fingerprint is still that one.
 

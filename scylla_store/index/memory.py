@@ -56,6 +56,12 @@ class MemoryIndex:
                     found.setdefault(point.item, []).append(_copied(point))
         return found
 
+    def at(self, ids: Sequence[str]) -> dict[str, SeenPoint]:
+        with self._lock:
+            self._ready()
+            found = {identifier: self._payloads.get(identifier) for identifier in ids}
+            return {name: _copied(seen_point(name, stored)) for name, stored in found.items() if stored is not None}
+
     def vectors(self, points: Sequence[tuple[str, str]]) -> dict[str, Vector]:
         with self._lock:
             self._ready()

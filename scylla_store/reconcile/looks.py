@@ -107,7 +107,7 @@ class Looks:
         cells = self._database.read([suspect.item for suspect in suspects])
         seen = self._index.points_of([item_digest(suspect.item) for suspect in suspects])
         now = self._clock()
-        lacking: dict[str, tuple[Finding, str]] = {}
+        lacking: dict[str, Finding] = {}
         for suspect in suspects:
             view = self._view(cells.get(suspect.item), now)
             digest = item_digest(suspect.item)
@@ -129,16 +129,15 @@ class Looks:
                 finding = _finding(suspect.item, kind, view, points)
                 verdict.findings.append(finding)
                 if kind in (Drift.MISSING, Drift.INCOMPLETE):
-                    lacking.update(dict.fromkeys(_empty_places(points, digest), (finding, view.mark)))
+                    lacking.update(dict.fromkeys(_empty_places(points, digest), finding))
         self._leave_out_met(lacking)
 
-    def _leave_out_met(self, lacking: dict[str, tuple[Finding, str]]) -> None:
-        """A point that says of no item, or of another one, stands where an item lacks one: it was counted when it was met."""
-        unreadable = [(place, "") for place in lacking]
-        altered = [(place, mark) for place, (_, mark) in lacking.items()]
-        for places in (unreadable, altered) if lacking else ():
-            for place in self._index.vectors(places):
-                lacking[place][0].is_counted = False
+    def _leave_out_met(self, lacking: dict[str, Finding]) -> None:
+        """A point that does not say whose it is stands where an item lacks one: it was counted when it was met."""
+        found = self._index.at(list(lacking)) if lacking else {}
+        for place, point in found.items():
+            if item_of(point) is None:
+                lacking[place].is_counted = False
 
     def _view(self, cells: Cells | None, now: int) -> View:
         return View.of(cells, self._recipe, now=now, anchor_only=False, asked=False)

@@ -487,3 +487,21 @@ def test_a_newer_write_is_not_turned_into_an_anchor(core: Core) -> None:
 def test_a_run_for_nothing_does_nothing(core: Core) -> None:
     assert core.sync() == core.sync()
     assert core.ix.calls == []
+
+
+def test_a_repair_takes_nothing_away_that_a_newer_write_has_put_to_its_place() -> None:
+    # Given a document without points, and a repair of it that has seen that
+    core = Core()
+    core.database.outbox.ack([core.put("old").intent])
+    repair = core.repair()
+
+    def write() -> None:
+        core.clock.advance(1)
+        core.sync(core.ref(core.put("new")), parts=core.elsewhere)
+
+    # When a newer write is indexed before it looks at the places
+    core.ix.before["at"] = write
+    core.sync(repair)
+    # Then the points of that are left alone
+    assert core.versions() == [core.row().version]  # type: ignore[union-attr]
+    assert "delete" not in core.ix.calls

@@ -122,6 +122,12 @@ class QdrantEdge:
             found.setdefault(point.item, []).append(point)
         return found
 
+    def at(self, ids: Sequence[str]) -> dict[str, SeenPoint]:
+        shard = self._ready().shard
+        with translated():
+            records = shard.retrieve(list(ids), True, False)
+        return {str(record.id): seen_point(str(record.id), record.payload) for record in records}
+
     def vectors(self, points: Sequence[tuple[str, str]]) -> dict[str, Vector]:
         shard = self._ready().shard
         with translated():

@@ -61,6 +61,13 @@ class QdrantServer:
                 found.setdefault(point.item, []).append(point)
         return found
 
+    def at(self, ids: Sequence[str]) -> dict[str, SeenPoint]:
+        return {
+            str(record.id): seen_point(str(record.id), record.payload)
+            for some in by_number(ids)
+            for record in self._retrieve(list(some), vectors=False)
+        }
+
     def vectors(self, points: Sequence[tuple[str, str]]) -> dict[str, Vector]:
         seen = dict(points)
         return {
@@ -124,10 +131,11 @@ class QdrantServer:
 
         return ServerFilters()
 
-    def _retrieve(self, identifiers: list[str]) -> list[models.Record]:
+    def _retrieve(self, identifiers: list[str], *, vectors: bool = True) -> list[models.Record]:
+        wanted: bool | list[str] = [VECTOR] if vectors else False
         return self._connection.call(
             lambda client: client.retrieve(
-                self._name, identifiers, with_payload=True, with_vectors=[VECTOR], consistency=self._consistency
+                self._name, identifiers, with_payload=True, with_vectors=wanted, consistency=self._consistency
             )
         )
 

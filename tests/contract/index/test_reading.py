@@ -45,6 +45,21 @@ def test_vectors_come_back_as_directions_and_anchors_have_none(index: Index) -> 
     assert list(index.vectors([(point("a").id, "f")])[point("a").id]) == pytest.approx([0.6, 0.8, 0.0, 0.0])
 
 
+def test_a_point_is_found_by_its_id_whatever_it_says(index: Index) -> None:
+    sound, other, anchor = point("a"), point("b", item="f" * 32), point("c", vector=None, fingerprint=None)
+    index.upsert([sound, other, anchor], at_most=NOW)
+
+    found = index.at([sound.id, other.id, anchor.id, point("absent").id])
+
+    assert {ident: (seen.item, seen.version) for ident, seen in found.items()} == {
+        sound.id: (digest("a"), NOW),
+        other.id: ("f" * 32, NOW),
+        anchor.id: (digest("c"), 0),
+    }
+    assert found[other.id].payload == other.payload
+    assert index.at([]) == {}
+
+
 def test_a_point_that_was_replaced_lends_its_vector_to_nobody(index: Index) -> None:
     # Given two points, one of which is replaced after it was seen
     index.upsert([point("a"), point("b")], at_most=NOW)

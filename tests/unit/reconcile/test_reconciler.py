@@ -546,6 +546,43 @@ def test_a_namespace_that_has_no_readable_row_is_left_out_and_known_by_its_token
     assert found in Reports(core.database, 5).all()
 
 
+def test_an_anchor_that_does_not_say_whose_it_is_is_counted_once_and_repaired() -> None:
+    # Given a document without text, whose anchor was damaged
+    core = indexed(2)
+    core.put("", item(5))
+    settle(core)
+    core.clock.advance(60)
+    [anchor] = core.points(item(5))
+    core.index.upsert([Point(anchor.id, None, {"slice": anchor.payload["slice"]})], at_most=2**60)
+    # Then that is one difference
+    found = run(core)
+    assert (kinds(found), found.repaired) == ({"damaged": 1}, 1)
+    # And it is gone afterwards
+    settle(core)
+    core.clock.advance(60)
+    assert kinds(run(core)) == {}
+
+
+@pytest.mark.parametrize("text", [LONG, ""], ids=["chunk", "anchor"])
+def test_a_newer_point_that_says_it_is_of_an_unknown_item_makes_room_for_the_right_one(text: str) -> None:
+    # Given a document, at whose place stands a point of a later version that says of another item
+    core = indexed(2)
+    core.put(text, item(5))
+    settle(core)
+    core.clock.advance(60)
+    point = core.points(item(5))[0]
+    alien = {**point.payload, "item": "f" * 32, "version": core.clock() + 3600 * SECOND}
+    core.index.upsert([Point(point.id, None, alien)], at_most=2**60)
+    # When it is repaired
+    found = run(core)
+    assert (kinds(found), found.repaired) == ({"damaged": 1}, 1)
+    settle(core)
+    # Then the right point is there
+    assert point.payload in [each.payload for each in core.points(item(5))]
+    core.clock.advance(60)
+    assert kinds(run(core)) == {}
+
+
 def test_an_outage_is_raised_and_the_next_call_goes_on() -> None:
     core = indexed(3)
     core.db.before["scan"] = lambda: raises(DatabaseUnavailable())
