@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scylla_store.clock import SECOND, Clock
-from scylla_store.database.base import Database, Waiting
+from scylla_store.database.base import Database, Position, Waiting
 from scylla_store.errors import NewerFormat
 from scylla_store.identity import ItemId, item_digest, point_id
 from scylla_store.index.base import Index, SeenPoint
@@ -67,15 +67,20 @@ class Looks:
         self._skew = int(settings.clock.max_clock_skew * SECOND)
         self._grace = int(settings.reconcile.grace * SECOND)
 
-    def first(self, rows: Sequence[Cells], *, full: bool) -> tuple[list[Suspect], int]:
-        """Those of the rows whose points differ now; and how many of all have a dead letter."""
+    def read(self, after: Position | None, limit: int) -> tuple[list[Cells], dict[str, list[SeenPoint]]]:
+        """A page of rows, and their points by item."""
+        rows = self._database.scan(after=after, limit=limit)
+        return rows, self._index.points_of([item_digest(row.id) for row in rows])
+
+    def first(
+        self, rows: Sequence[Cells], seen: Mapping[str, Sequence[SeenPoint]], *, full: bool
+    ) -> tuple[list[Suspect], int]:
+        """Those of the rows that differ from the points that were seen; and how many of all have a dead letter."""
         now = self._clock()
-        digests = [item_digest(cells.id) for cells in rows]
-        seen = self._index.points_of(digests)
         suspects: list[Suspect] = []
         dead = 0
-        for cells, digest in zip(rows, digests, strict=True):
-            view = self._view(cells, now)
+        for cells in rows:
+            view, digest = self._view(cells, now), item_digest(cells.id)
             dead += view.anchor_only
             if self._differs(view, seen.get(digest, []), digest, now, full) is not None:
                 suspects.append(Suspect(cells.id, _identity(view)))

@@ -1,9 +1,6 @@
 """Reconciliation: compares all points with the rows and all rows with their points, and files what has to be repaired.
 
 It writes neither points nor rows: a repair is an intent, and the sync protocol carries it out as it does every other.
-Phase 1, points -> rows, slice by slice: points of items that have no row, and points that do not say whose they are.
-Phase 2, rows -> points: all other differences. Phase 3: namespaces without items leave the list.
-Each item is counted in one phase only: in the first when it has no row, in the second when it has one.
 """
 
 from __future__ import annotations
@@ -14,24 +11,26 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from scylla_store.clock import SECOND, VersionClock
 from scylla_store.database.base import Database
-from scylla_store.errors import LeaseLost, StoreError, TombstoneLimit
-from scylla_store.identity import SLICES, ItemId, item_digest
+from scylla_store.errors import LeaseLost, StoreError
+from scylla_store.identity import SLICES
 from scylla_store.index.base import Index
 from scylla_store.monitoring import tagged
 from scylla_store.points import Recipe
-from scylla_store.reconcile.compare import Drift, item_of
-from scylla_store.reconcile.looks import Looks, Suspect
+from scylla_store.reconcile.ahead import Ahead
+from scylla_store.reconcile.compare import Drift
+from scylla_store.reconcile.looks import Looks
 from scylla_store.reconcile.pace import Pace
 from scylla_store.reconcile.rebuild import Rebuild
 from scylla_store.reconcile.repairs import file_repairs
-from scylla_store.reconcile.rounds import END, NAMESPACES, POINTS, ROWS, ReconcileReport, Reports, Round
-from scylla_store.registry import REGISTER_AGAIN, Registry
+from scylla_store.reconcile.rounds import END, POINTS, ROWS, ReconcileReport, Reports, Round
+from scylla_store.reconcile.steps import Steps
+from scylla_store.registry import Registry
 from scylla_store.settings.options import Settings
 
 log = logging.getLogger(__name__)
@@ -43,15 +42,6 @@ LEASE_TIME = 20.0
 RESUME_WITHIN = 3600 * SECOND
 """An interrupted reconciliation is gone on with when its last step is not older; else it says too little about now."""
 
-_POINTS = 1000
-_MOST_SLICES = 512
-_BEYOND = 2**53
-"""The last slices are read without an end, so that a number that no slice has is met too."""
-
-_ROWS = 500
-_SUSPECTS = 500
-_PAGE_BYTES = 8_000_000
-_FIRST_PAGE = 50
 _POLL = 0.5
 
 
@@ -72,6 +62,7 @@ class Reconciler:
 
     Args:
         sleep, monotonic: for the pace, and for waiting until another one is through.
+        reads_ahead: the next page is read in another thread while one is compared.
     """
 
     def __init__(
@@ -86,6 +77,7 @@ class Reconciler:
         *,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        reads_ahead: bool = True,
     ) -> None:
         self._database = database
         self._index = index
@@ -95,6 +87,7 @@ class Reconciler:
         self._check_clock = check_clock
         self._sleep = sleep
         self._monotonic = monotonic
+        self._reads_ahead = reads_ahead
         self._looks = Looks(database, index, recipe, settings, self._clock)
         self._rebuild = Rebuild(database, self._clock, monotonic)
         self._reports = Reports(database, self._settings.reports)
@@ -125,19 +118,20 @@ class Reconciler:
             TransientError: a dependency is not available; the next call goes on where this one stopped.
         """
         rate = max_rate if max_rate is not None or full else self._settings.max_rate
-        pace = Pace(rate, self._sleep, self._monotonic)
         told = progress or (lambda _: None)
         if dry_run:
             walk = Round.new(by="call", full=full, dry_run=True, now=self._clock())
+            steps = self._steps(walk, rate)
             while walk.phase != END:
-                self._step(walk, pace)
+                steps.take()
                 told(_progress(walk))
             return walk.report(self._clock())
         self._wait_for_lease(patience)
         with self._released():
             walk = self._resumed("call", full=full)
+            steps = self._steps(walk, rate)
             while walk.phase != END:
-                self._take_step(walk, pace)
+                self._take(walk, steps)
                 told(_progress(walk))
             return self._end(walk)
 
@@ -150,14 +144,14 @@ class Reconciler:
         if self._database.outbox.summary(self._settings.max_pending).pending >= self._settings.max_pending:
             log.info("The reconciliation waits: %d or more writes are pending.", self._settings.max_pending)
             return None
-        if not self._take():
+        if not self._begin():
             return None
         with self._released():
             end = self._monotonic() + seconds
             walk = self._resumed("beat", full=False)
-            pace = Pace(self._settings.max_rate, self._sleep, self._monotonic)
+            steps = self._steps(walk, self._settings.max_rate)
             while walk.phase != END:
-                self._take_step(walk, pace)
+                self._take(walk, steps)
                 if self._monotonic() >= end:
                     break
             return self._end(walk) if walk.phase == END else None
@@ -171,12 +165,12 @@ class Reconciler:
 
     def _wait_for_lease(self, patience: float) -> None:
         deadline = self._monotonic() + patience
-        while not self._take():
+        while not self._begin():
             if self._monotonic() >= deadline:
                 raise LeaseLost("Another reconciliation is at work; try again when it has ended")
             self._sleep(_POLL)
 
-    def _take(self) -> bool:
+    def _begin(self) -> bool:
         """Whether nobody else is at it: no other thread of this process, no other process."""
         if not self._busy.acquire(blocking=False):
             return False
@@ -191,7 +185,7 @@ class Reconciler:
 
     @contextmanager
     def _released(self) -> Iterator[None]:
-        """Gives back what `_take` took. A lease that cannot be given back ends by itself."""
+        """Gives back what `_begin` took. A lease that cannot be given back ends by itself."""
         try:
             yield
         finally:
@@ -224,12 +218,16 @@ class Reconciler:
         self._file(walk)
         return walk
 
-    def _take_step(self, walk: Round, pace: Pace) -> None:
+    def _steps(self, walk: Round, rate: float | None) -> Steps:
+        pace, ahead = Pace(rate, self._sleep, self._monotonic), Ahead(enabled=self._reads_ahead)
+        return Steps(walk, pace, ahead, self._database, self._index, self._registry, self._looks, self._clock)
+
+    def _take(self, walk: Round, steps: Steps) -> None:
         """One step, then its position with the repairs that are due, then the repairs: after a kill the step is repeated, or what was noted is filed."""
         if not self._hold():
             raise LeaseLost("Another reconciliation took over; this one stops")
         self._check_clock()
-        self._step(walk, pace)
+        steps.take()
         self._store(walk)
         self._file(walk)
 
@@ -253,108 +251,11 @@ class Reconciler:
             log.info("Reconciliation %s compared %d rows and %d points.", report.id, report.scanned, report.points)
         return report
 
-    # -- steps
-
-    def _step(self, walk: Round, pace: Pace) -> None:
-        before = walk.counts["scanned"] + walk.counts["points"]
-        {POINTS: self._points, ROWS: self._rows, NAMESPACES: self._namespaces}[walk.phase](walk, pace.step)
-        pace.keep(walk.counts["scanned"] + walk.counts["points"] - before)
-
-    def _points(self, walk: Round, most: int) -> None:
-        """Some slices, or a part of large ones; after the last one the points that are in none."""
-        met: dict[ItemId, str] = {}
-        seen = 0
-        while seen < most and walk.phase == POINTS:
-            end = min(SLICES, walk.slice + walk.width)
-            which = range(walk.slice, end if end < SLICES else _BEYOND) if walk.slice < SLICES else None
-            first = walk.after is None
-            found, walk.after = self._index.slices(which, after=walk.after, limit=min(most, _POINTS))
-            seen += len(found)
-            for point in found:
-                item = item_of(point)
-                if item is None:
-                    walk.found(Drift.DAMAGED, point.id)
-                else:
-                    met[item] = min(point.id, met.get(item, point.id))
-            if walk.after is None:
-                walk.phase, walk.slice = (POINTS, end) if which else (ROWS, SLICES)
-                walk.width = _width(walk.width, len(found) if first else _POINTS)
-        walk.counts["points"] += seen
-        self._judge(walk, self._looks.absent(met))
-
-    def _rows(self, walk: Round, most: int) -> None:
-        """Some pages of rows. Their size follows that of the rows, so that a page takes little memory."""
-        suspects: list[Suspect] = []
-        size, compared = min(most, _FIRST_PAGE), 0
-        while compared < most and len(suspects) < _SUSPECTS:
-            try:
-                cells = self._database.scan(after=walk.position, limit=size)
-            except TombstoneLimit as exc:
-                walk.skip(exc)
-                continue
-            if not cells:
-                walk.phase, walk.position = NAMESPACES, None
-                break
-            if not walk.dry_run:
-                self._registry.register({row.id.namespace for row in cells})
-            some, dead = self._looks.first(cells, full=walk.full)
-            suspects += some
-            walk.counts["dead"] += dead
-            compared += len(cells)
-            walk.position = cells[-1].id
-            size = max(
-                1, min(most, _ROWS, _PAGE_BYTES // (1 + sum(len(row.body or b"") for row in cells) // len(cells)))
-            )
-        walk.counts["scanned"] += compared
-        self._judge(walk, suspects)
-
-    def _namespaces(self, walk: Round, most: int) -> None:
-        """Takes those off the list that nobody listed lately and that are empty: at the time that was seen."""
-        after = None if walk.position is None else walk.position[0]
-        found = self._database.namespaces((), after=after, limit=_ROWS)
-        old = self._clock() - 3 * REGISTER_AGAIN * SECOND
-        for registration in found:
-            if registration.seen_at < old and not walk.dry_run and self._is_empty(registration.namespace):
-                self._database.unregister(registration)
-        if len(found) < _ROWS:
-            self._count_discarded(walk)
-            walk.phase = END
-        else:
-            walk.position = (found[-1].namespace, None)
-
-    def _is_empty(self, namespace: tuple[str, ...]) -> bool:
-        try:
-            return not self._database.keys(namespace, after=None, limit=1)
-        except TombstoneLimit:
-            return False
-
-    def _count_discarded(self, walk: Round) -> None:
-        after: str | None = None
-        while page := self._database.letters(after=after, limit=_ROWS):
-            walk.counts["discarded"] += sum(letter.discarded for letter in page)
-            after = page[-1].id
-
-    def _judge(self, walk: Round, suspects: Sequence[Suspect]) -> None:
-        verdict = self._looks.again(suspects, full=walk.full, since=walk.started_at)
-        walk.counts["in_flight"] += verdict.waiting + verdict.young
-        walk.counts["young"] += verdict.young
-        for finding in verdict.findings:
-            if finding.is_counted:
-                walk.found(finding.kind, item_digest(finding.item))
-        if not walk.dry_run:
-            walk.filing = [finding.item for finding in verdict.findings if finding.is_repairable]
-            walk.counts["repaired"] += len(walk.filing)
-
     def _file(self, walk: Round) -> None:
         """Files the repairs that were noted."""
         if walk.filing:
             file_repairs(self._database, walk.filing, self._clock())
             walk.filing = []
-
-
-def _width(width: int, found: int) -> int:
-    """How many slices to read at once, by how many points that many had."""
-    return min(_MOST_SLICES, 2 * width) if found < _POINTS // 4 else max(1, width // 2) if found >= _POINTS else width
 
 
 def _name(by: str) -> str:

@@ -249,7 +249,7 @@ class ReconcileSettings(Section):
     interval: float = option(300.0, "How often beat goes on with a reconciliation.", unit="s", least=1, most=86_400)
     run_time: float = option(30.0, "How long one such piece takes at most.", unit="s", least=0.1, most=3600)
     max_rate: float = option(
-        20_000.0,
+        50_000.0,
         "Rows and points that one reconciliation compares in a second at most.",
         unit="1/s",
         least=1,

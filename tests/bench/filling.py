@@ -16,6 +16,12 @@ _PART = 10_000
 
 def fill(place: Site, namespace: tuple[str, ...], found: Sequence[Document]) -> None:
     """Puts the documents, brings them to the index, and waits until Qdrant has optimised what it got."""
+    write(place, namespace, found)
+    wait_until_calm(place)
+
+
+def write(place: Site, namespace: tuple[str, ...], found: Sequence[Document]) -> None:
+    """Puts the documents and brings them to the index."""
     worker = place.store.parts.worker
 
     def work(task: tuple[list[Ref], str]) -> int:
@@ -26,10 +32,9 @@ def fill(place: Site, namespace: tuple[str, ...], found: Sequence[Document]) -> 
             part = found[start : start + _PART]
             acked = sum(pool.map(work, place.holding.write(namespace, part)))
             assert acked == len(part), f"{acked} of {len(part)} documents were indexed"
-    _wait_until_calm(place)
 
 
-def _wait_until_calm(place: Site) -> None:
+def wait_until_calm(place: Site) -> None:
     """Or for as long as it takes Qdrant at most on a machine that does nothing else: what it still does is seen in the figures."""
     deadline = time.monotonic() + _PATIENCE
     while not place.index.is_calm() and time.monotonic() < deadline:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.bench.documents import documents
-from tests.bench.filling import fill
+from tests.bench.filling import wait_until_calm, write
 from tests.bench.installation import Servers, site
 from tests.bench.measure import Row, Target, compared, rate
 
@@ -17,7 +17,8 @@ def reconcile(servers: Servers, quick: bool) -> list[Row]:
     found = documents(count)
     with site(servers, reconcile__max_rate=1_000_000) as place:
         for number in range(_NAMESPACES):
-            fill(place, ("bench", "reconcile", str(number)), found[number::_NAMESPACES])
+            write(place, ("bench", "reconcile", str(number)), found[number::_NAMESPACES])
+        wait_until_calm(place)
 
         def ours(number: int) -> float:
             def run() -> None:

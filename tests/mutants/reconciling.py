@@ -73,9 +73,9 @@ RECONCILING: tuple[Mutant, ...] = (
     mutant(
         "reconcile: orphans are not looked for",
         "Every document is compared, so every point is.",
-        "reconcile/reconciler.py",
-        "        self._judge(walk, self._looks.absent(met))\n",
-        "        self._judge(walk, [])\n",
+        "reconcile/steps.py",
+        "        self._judge(self._looks.absent(met))\n",
+        "        self._judge([])\n",
         _TESTS,
     ),
     mutant(
@@ -123,7 +123,7 @@ RECONCILING: tuple[Mutant, ...] = (
     mutant(
         "reconcile: a dry run files repairs",
         "Repairs are what it is for.",
-        "reconcile/reconciler.py",
+        "reconcile/steps.py",
         "        if not walk.dry_run:\n            walk.filing =",
         "        if True:\n            walk.filing =",
         _TESTS,

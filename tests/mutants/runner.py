@@ -136,6 +136,8 @@ def tests(root: Path, suites: Sequence[str]) -> Finding:
     except subprocess.TimeoutExpired:
         return Finding(f"{suites[0]}: never ends", time.monotonic() - started)
     took = time.monotonic() - started
+    if found.returncode == 2 and "KeyboardInterrupt" in found.stdout:
+        return Finding(f"{suites[0]}: a kill that a test simulates is not survived", took)
     if found.returncode == 1:
         failed = _FAILED_TEST.search(found.stdout)
         return Finding(failed.group(1) if failed else suites[0], took)

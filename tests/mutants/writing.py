@@ -135,6 +135,7 @@ WRITING: tuple[Mutant, ...] = (
         "database/memory/outbox.py",
         "                if intent.key not in self._removed:\n",
         "                if True:\n",
+        "tests/unit/database/test_memory_cells.py",
         _OUTBOX,
     ),
     mutant(

@@ -152,7 +152,7 @@ class World:
         parts.publisher = Publisher(self.broker, self.shape.unsent)  # type: ignore[assignment]
         parts.reconciler = Reconciler(  # type: ignore[assignment]
             parts.database, parts.index, parts.recipe, parts.registry, self.settings, parts.clock, parts.guard.check,
-            sleep=lambda _: self.scheduler.step("sleeps"), monotonic=lambda: clock() / SECOND,
+            sleep=lambda _: self.scheduler.step("sleeps"), monotonic=lambda: clock() / SECOND, reads_ahead=False,
         )  # fmt: skip
         return parts
 
@@ -468,7 +468,7 @@ def _seeded(seed: int) -> Iterator[None]:
                 patches.enter_context(mock.patch(f"scylla_store.{module}.SHARDS", 1))
             patches.enter_context(mock.patch("scylla_store.database.walk._MAX_SLOTS", 60))
             patches.enter_context(mock.patch("scylla_store.points.item_slice", lambda digest: int(digest[0], 16) % 2))
-            patches.enter_context(mock.patch("scylla_store.reconcile.reconciler.SLICES", 2))
+            patches.enter_context(mock.patch("scylla_store.reconcile.steps.SLICES", 2))
             yield
     finally:
         random.setstate(state)

@@ -6,7 +6,8 @@ import pytest
 
 from scylla_store.database.memory.cells import Cell, StoredRow
 from scylla_store.database.memory.outbox import MemorySlotTables
-from scylla_store.intents import Bookkeeping, IntentKey
+from scylla_store.identity import ItemId
+from scylla_store.intents import Bookkeeping, IntentKey, Kind, new_intent
 
 GONE = None
 
@@ -52,3 +53,13 @@ def test_of_a_removed_outbox_row_late_bookkeeping_leaves_not_even_a_half() -> No
     tables.update([Bookkeeping(key, next_attempt=5, attempts=1)])
 
     assert list(tables.page(0, 0, after=None, limit=10).halves) == []
+
+
+def test_an_insert_that_comes_after_its_ack_revives_nothing() -> None:
+    tables = MemorySlotTables(lambda: 1_000)
+    intent = new_intent(ItemId(("docs",), "k"), b"w" * 16, 1, Kind.WRITE, now=0, due=0)
+
+    tables.remove([intent.key])
+    tables.write([intent])
+
+    assert tables.get([intent.key]) == {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from scylla_store.clock import SECOND
 from scylla_store.database.slot_tables import Page, Straggler
@@ -94,6 +94,18 @@ class Tables:
 
     def set_state(self, name: str, value: bytes) -> None:
         self.values[name] = value
+
+
+class CrowdedTables(Tables):
+    """Somebody else is at work right after partitions were read."""
+
+    on_pages: Callable[[], None] | None = None
+
+    def pages(self, partitions: Sequence[tuple[int, int]], limit: int) -> Sequence[Page]:
+        found = super().pages(partitions, limit)
+        if self.on_pages is not None:
+            self.on_pages()
+        return found
 
 
 class Drain:
@@ -198,6 +210,34 @@ def test_a_note_survives_a_strike_of_the_one_before_it() -> None:
 
     assert drain.tables.notes[key.slot].earliest == seen.earliest - SECOND
     assert drain.tables.notes[key.slot].timestamp > seen.timestamp
+
+
+def test_a_note_of_a_faster_clock_is_replaced() -> None:
+    drain = Drain()
+    key = filed(drain, START)
+    drain.now = START + 2 * MINUTE
+    drain.sweep()
+    drain.now += 2 * MINUTE
+    drain.tables.notes[key.slot] = Straggler(key.slot, drain.now, drain.now + 5 * SECOND)
+
+    assert drain.sweep() == [key]
+
+    assert drain.tables.notes[key.slot].earliest == drain.now + 2 * MINUTE
+
+
+def test_a_note_that_came_while_its_slot_was_found_empty_stays() -> None:
+    drain = Drain(tables=CrowdedTables())
+    key = filed(drain, START)
+    drain.now = START + 2 * MINUTE
+    drain.sweep()
+    drain.outbox.ack([key])
+    drain.now += 2 * MINUTE
+    other = SlottedOutbox(drain.tables, clock=lambda: drain.now)
+    drain.tables.on_pages = lambda: other.update([Bookkeeping(key, drain.now - SECOND, 1)])  # type: ignore[attr-defined]
+
+    drain.sweep()
+
+    assert drain.tables.notes[key.slot].earliest == drain.now - SECOND
 
 
 def test_an_earlier_attempt_brings_the_slot_forward() -> None:

@@ -326,8 +326,8 @@ def test_killed_anywhere_it_goes_on_where_it_was_and_counts_everything_once(
 ) -> None:
     """Dies at each of its requests once, and is started again."""
     monkeypatch.setattr("scylla_store.reconcile.pace._STEP", 4)
-    monkeypatch.setattr("scylla_store.reconcile.reconciler._FIRST_PAGE", 2)
-    monkeypatch.setattr("scylla_store.reconcile.reconciler._ROWS", 2)
+    monkeypatch.setattr("scylla_store.reconcile.steps._FIRST_PAGE", 2)
+    monkeypatch.setattr("scylla_store.reconcile.steps._ROWS", 2)
     core = indexed(9)
     remove(core, item(1), 0, 1, 2, 3)
     remove(core, item(2), 1)
@@ -739,7 +739,7 @@ def test_a_row_of_a_newer_version_of_the_library_is_no_damage() -> None:
 
 
 def test_an_orphan_whose_points_are_met_in_several_steps_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scylla_store.reconcile.reconciler._POINTS", 1)
+    monkeypatch.setattr("scylla_store.reconcile.steps._POINTS", 1)
     monkeypatch.setattr("scylla_store.reconcile.pace._STEP", 2)
     core = indexed(1)
     digest = item_digest(item(9))

@@ -1,0 +1,176 @@
+"""The steps of a round: each reads some points or rows, looks again at what differs, and counts what differs for good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from scylla_store.clock import SECOND, Clock
+from scylla_store.database.base import Database
+from scylla_store.errors import TombstoneLimit
+from scylla_store.identity import SLICES, ItemId, item_digest
+from scylla_store.index.base import Index, SeenPoint
+from scylla_store.reconcile.ahead import Ahead
+from scylla_store.reconcile.compare import Drift, item_of
+from scylla_store.reconcile.looks import Looks, Suspect
+from scylla_store.reconcile.pace import Pace
+from scylla_store.reconcile.rounds import END, NAMESPACES, POINTS, ROWS, Round
+from scylla_store.registry import REGISTER_AGAIN, Registry
+
+_POINTS = 1000
+_MOST_SLICES = 512
+_BEYOND = 2**53
+"""The last slices are read without an end, so that a number that no slice has is met too."""
+
+_ROWS = 500
+_SUSPECTS = 500
+_PAGE_BYTES = 8_000_000
+_FIRST_PAGE = 50
+
+_Page = tuple[list[SeenPoint], "str | None"]
+
+
+class Steps:
+    """Takes one round on, step by step; while one page is compared, the next is read.
+
+    Phase 1, points -> rows, slice by slice: points of items that have no row, and points that do not say whose they are.
+    Phase 2, rows -> points: all other differences. Phase 3: namespaces without items leave the list.
+    Each item is counted in one phase only: in the first when it has no row, in the second when it has one.
+    """
+
+    def __init__(
+        self, walk: Round, pace: Pace, ahead: Ahead, database: Database, index: Index, registry: Registry, looks: Looks, clock: Clock
+    ) -> None:  # fmt: skip
+        self._walk = walk
+        self._pace = pace
+        self._ahead = ahead
+        self._database = database
+        self._index = index
+        self._registry = registry
+        self._looks = looks
+        self._clock = clock
+        self._rows_a_page = min(pace.step, _FIRST_PAGE)
+
+    def take(self) -> None:
+        """One step, at the pace; the round says then where it is, and which repairs are due."""
+        counts = self._walk.counts
+        before = counts["scanned"] + counts["points"]
+        phases: dict[str, Callable[[], None]] = {POINTS: self._points, ROWS: self._rows, NAMESPACES: self._namespaces}
+        phases[self._walk.phase]()
+        self._pace.keep(counts["scanned"] + counts["points"] - before)
+
+    # -- points -> rows
+
+    def _points(self) -> None:
+        """Some slices, or a part of large ones; after the last one the points that are in none."""
+        walk, met, seen = self._walk, dict[ItemId, str](), 0
+        while seen < self._pace.step and walk.phase == POINTS:
+            found, after = self._ahead.take(self._read_points, walk.slice, walk.width, walk.after)
+            _pass(walk, len(found), after)
+            if walk.phase == POINTS:
+                self._ahead.start(self._read_points, walk.slice, walk.width, walk.after)
+            seen += len(found)
+            for point in found:
+                item = item_of(point)
+                if item is None:
+                    walk.found(Drift.DAMAGED, point.id)
+                else:
+                    met[item] = min(point.id, met.get(item, point.id))
+        walk.counts["points"] += seen
+        self._judge(self._looks.absent(met))
+
+    def _read_points(self, first: int, width: int, after: str | None) -> _Page:
+        return self._index.slices(_slices(first, width), after=after, limit=min(self._pace.step, _POINTS))
+
+    # -- rows -> points
+
+    def _rows(self) -> None:
+        """Some pages of rows, each with the points of its items."""
+        walk, suspects, compared = self._walk, list[Suspect](), 0
+        while compared < self._pace.step and len(suspects) < _SUSPECTS:
+            try:
+                rows, seen = self._ahead.take(self._looks.read, walk.position, self._rows_a_page)
+            except TombstoneLimit as exc:
+                walk.skip(exc)
+                continue
+            if not rows:
+                walk.phase, walk.position = NAMESPACES, None
+                break
+            walk.position = rows[-1].id
+            self._rows_a_page = self._fitting(sum(len(row.body or b"") for row in rows) // len(rows))
+            self._ahead.start(self._looks.read, walk.position, self._rows_a_page)
+            if not walk.dry_run:
+                self._registry.register({row.id.namespace for row in rows})
+            some, dead = self._looks.first(rows, seen, full=walk.full)
+            suspects += some
+            walk.counts["dead"] += dead
+            compared += len(rows)
+        walk.counts["scanned"] += compared
+        self._judge(suspects)
+
+    def _fitting(self, size: int) -> int:
+        """How many rows of that many bytes a page may have, so that it takes little memory."""
+        return max(1, min(self._pace.step, _ROWS, _PAGE_BYTES // (1 + size)))
+
+    # -- the list of namespaces
+
+    def _namespaces(self) -> None:
+        """Takes those off the list that nobody listed lately and that are empty: at the time that was seen."""
+        walk = self._walk
+        after = None if walk.position is None else walk.position[0]
+        found = self._database.namespaces((), after=after, limit=_ROWS)
+        old = self._clock() - 3 * REGISTER_AGAIN * SECOND
+        for registration in found:
+            if registration.seen_at < old and not walk.dry_run and self._is_empty(registration.namespace):
+                self._database.unregister(registration)
+        if len(found) < _ROWS:
+            self._count_discarded()
+            walk.phase = END
+        else:
+            walk.position = (found[-1].namespace, None)
+
+    def _is_empty(self, namespace: tuple[str, ...]) -> bool:
+        try:
+            return not self._database.keys(namespace, after=None, limit=1)
+        except TombstoneLimit:
+            return False
+
+    def _count_discarded(self) -> None:
+        after: str | None = None
+        while page := self._database.letters(after=after, limit=_ROWS):
+            self._walk.counts["discarded"] += sum(letter.discarded for letter in page)
+            after = page[-1].id
+
+    # -- what differs
+
+    def _judge(self, suspects: Sequence[Suspect]) -> None:
+        walk = self._walk
+        verdict = self._looks.again(suspects, full=walk.full, since=walk.started_at)
+        walk.counts["in_flight"] += verdict.waiting + verdict.young
+        walk.counts["young"] += verdict.young
+        for finding in verdict.findings:
+            if finding.is_counted:
+                walk.found(finding.kind, item_digest(finding.item))
+        if not walk.dry_run:
+            walk.filing = [finding.item for finding in verdict.findings if finding.is_repairable]
+            walk.counts["repaired"] += len(walk.filing)
+
+
+def _slices(first: int, width: int) -> range | None:
+    """The slices to read at once; None: the points that are in none."""
+    if first >= SLICES:
+        return None
+    return range(first, first + width if first + width < SLICES else _BEYOND)
+
+
+def _pass(walk: Round, found: int, after: str | None) -> None:
+    """Moves the round behind a page of points."""
+    first, walk.after = walk.after is None, after
+    if after is None:
+        is_over = walk.slice >= SLICES
+        walk.phase, walk.slice = (ROWS, SLICES) if is_over else (POINTS, min(SLICES, walk.slice + walk.width))
+        walk.width = _width(walk.width, found if first else _POINTS)
+
+
+def _width(width: int, found: int) -> int:
+    """How many slices to read at once, by how many points that many had."""
+    return min(_MOST_SLICES, 2 * width) if found < _POINTS // 4 else max(1, width // 2) if found >= _POINTS else width

@@ -1,0 +1,61 @@
+"""Reading ahead: once, in another thread, for whoever asks for the same."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from scylla_store.errors import IndexUnavailable
+from scylla_store.reconcile.ahead import Ahead
+
+
+class Source:
+    """Answers with what it was asked, and remembers it and the threads that asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self.threads: set[int] = set()
+
+    def read(self, number: int) -> int:
+        self.asked.append(number)
+        self.threads.add(threading.get_ident())
+        if number < 0:
+            raise IndexUnavailable("it is down")
+        return number
+
+
+def test_what_was_begun_is_read_once_and_not_in_the_thread_that_takes_it() -> None:
+    source, ahead = Source(), Ahead(enabled=True)
+    ahead.start(source.read, 7)
+    assert ahead.take(source.read, 7) == 7
+    assert source.asked == [7]
+    assert threading.get_ident() not in source.threads
+
+
+def test_what_was_not_begun_is_read_when_it_is_asked_for() -> None:
+    source, ahead = Source(), Ahead(enabled=True)
+    ahead.start(source.read, 7)
+    assert ahead.take(source.read, 8) == 8
+
+
+def test_an_answer_is_taken_once() -> None:
+    source, ahead = Source(), Ahead(enabled=True)
+    ahead.start(source.read, 7)
+    assert [ahead.take(source.read, 7), ahead.take(source.read, 7)] == [7, 7]
+    assert source.asked == [7, 7]
+
+
+def test_what_reading_raised_is_raised_where_it_is_taken() -> None:
+    source, ahead = Source(), Ahead(enabled=True)
+    ahead.start(source.read, -1)
+    with pytest.raises(IndexUnavailable, match="it is down"):
+        ahead.take(source.read, -1)
+
+
+def test_disabled_it_reads_in_the_thread_that_asks() -> None:
+    source, ahead = Source(), Ahead(enabled=False)
+    ahead.start(source.read, 7)
+    assert source.asked == []
+    assert ahead.take(source.read, 7) == 7
+    assert source.threads == {threading.get_ident()}
