@@ -103,7 +103,6 @@ def replayed(token: str) -> Run:
 
 def main(arguments: list[str]) -> int:
     """Returns 1 when a schedule fails."""
-    logging.disable()
     if arguments[:1] == ["replay"]:
         found = replayed(arguments[1])
         print(*found.trace, f"{found}: {found.error!r}", sep="\n")
@@ -138,4 +137,5 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell takes it away from what runs in the background
+    logging.disable()
     sys.exit(main(sys.argv[1:]))
