@@ -8,7 +8,7 @@ answer was lost) and DatabaseRefused. No method waits longer than the configured
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, Union
@@ -88,6 +88,9 @@ class Sweep:
     more: bool
 
 
+SCAN_BYTES = 8_000_000
+"""Of bodies in one page of a scan."""
+
 Position = tuple[Namespace, Union[str, None]]
 """Where a scan goes on: behind this key, behind this namespace (None), or, without namespace, behind this token."""
 
@@ -101,6 +104,16 @@ def behind(error: TombstoneLimit) -> Position | None:
 
 Push = Callable[[Sequence[Entry]], "Sequence[Bookkeeping] | None"]
 """Called with entries that are due, oldest first; returns the new bookkeeping of those that it took, None when no more are wanted."""
+
+
+def within(rows: Iterable[Cells], max_bytes: int) -> Iterator[Cells]:
+    """The rows until their bodies have so many bytes together."""
+    size = 0
+    for row in rows:
+        yield row
+        size += len(row.body or b"")
+        if size >= max_bytes:
+            return
 
 
 class Writing(Protocol):
@@ -190,9 +203,11 @@ class Database(Protocol):
     def keys(self, namespace: Namespace, *, after: str | None, limit: int) -> list[Cells]:
         """Rows of one namespace that have a head, by key (UTF-8 bytes), after `after`, with bodies. TombstoneLimit when the database gives up."""
 
-    def scan(self, *, after: Position | None, limit: int) -> list[Cells]:
+    def scan(self, *, after: Position | None, limit: int, max_bytes: int = SCAN_BYTES) -> list[Cells]:
         """Rows of all namespaces that have a head, with bodies, in an order of the database's own, after `after`.
 
+        At most `limit` rows, and none after those whose bodies have `max_bytes` together. However large the rows are, no
+        more than some dozen beyond that are in memory.
         None: from the start. An empty list: the end. The row at `after` need not exist any more. TombstoneLimit, with the
         `namespace` that the database gives up at, or its `token` where no row says which one it is; `behind` is the
         position to go on from.

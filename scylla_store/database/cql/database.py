@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from datetime import timezone
 
 from scylla_store.clock import SECOND, Clock, system_clock
-from scylla_store.database.base import ClockReading, Mutation, Position, Registration, Writing
+from scylla_store.database.base import SCAN_BYTES, ClockReading, Mutation, Position, Registration, Writing
 from scylla_store.database.cql.errors import translated
 from scylla_store.database.cql.items import Items
 from scylla_store.database.cql.outbox import CqlSlotTables
@@ -124,9 +124,9 @@ class ScyllaDB:
         """See `Database.keys`."""
         return self._items.keys(namespace, after=after, limit=limit)
 
-    def scan(self, *, after: Position | None, limit: int) -> list[Cells]:
+    def scan(self, *, after: Position | None, limit: int, max_bytes: int = SCAN_BYTES) -> list[Cells]:
         """See `Database.scan`."""
-        return self._items.scan(after=after, limit=limit)
+        return self._items.scan(after=after, limit=limit, max_bytes=max_bytes)
 
     def register(self, namespaces: Iterable[Namespace], *, now: int) -> None:
         """See `Database.register`."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from scylla_store.database.base import Mutation, Position
+from scylla_store.database.base import Mutation, Position, within
 from scylla_store.database.cql.batches import Encoder, Part
 from scylla_store.database.cql.encoding import (
     FIRST_TOKEN,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 _KEYS_PER_SELECT = 100
 _ROWS_PER_PAGE = 101
 """One more than the usual limit: a page is asked for with one row more, which says whether it is the last."""
+
+_ROWS_PER_PART = 50
+"""Of a scan: what one answer brings is in memory before its size is known."""
 
 _LAST_KEY = "\U0010ffff" * 256
 """No key of 1,024 bytes comes after it."""
@@ -78,56 +82,54 @@ class Items:
 
     def keys(self, namespace: Namespace, *, after: str | None, limit: int) -> list[Cells]:
         """See `Database.keys`. Rows without a head (only the mark of a letter is left) do not count."""
+        return self._keys(namespace, after, limit, sys.maxsize, _ROWS_PER_PAGE)
+
+    def _keys(self, namespace: Namespace, after: str | None, limit: int, max_bytes: int, page: int) -> list[Cells]:
+        found: list[Cells] = []
+        partition = labels(namespace)
         try:
-            return self._scan(namespace, after, limit)
+            while len(found) < limit:
+                wanted = limit - len(found)
+                name, start = ("scan_from_start", []) if after is None else ("scan", [text(after)])
+                answers = self._session.pages(name, [partition, *start, integer(wanted)], page=min(page, wanted))
+                read = (_cells(namespace, *row) for rows in answers for row in rows)
+                cells = list(within(read, max_bytes))
+                found += [row for row in cells if row.head is not None]
+                if len(cells) < wanted:
+                    break
+                after = cells[-1].id.key
         except TombstoneLimit as exc:
             error = TombstoneLimit(f"Namespace {list(namespace)}: {exc}")
             error.namespace = namespace
             raise error from exc
-
-    def _scan(self, namespace: Namespace, after: str | None, limit: int) -> list[Cells]:
-        found: list[Cells] = []
-        partition = labels(namespace)
-        deadline = self._session.deadline()
-        while len(found) < limit:
-            wanted = limit - len(found)
-            if after is None:
-                rows = self._session.rows(
-                    "scan_from_start", [partition, integer(wanted)], deadline, page=_ROWS_PER_PAGE
-                )
-            else:
-                rows = self._session.rows(
-                    "scan", [partition, text(after), integer(wanted)], deadline, page=_ROWS_PER_PAGE
-                )
-            found += [_cells(namespace, *row) for row in rows if row[2] is not None]
-            if len(rows) < wanted:
-                break
-            after = rows[-1][0]
         return found
 
-    def scan(self, *, after: Position | None, limit: int) -> list[Cells]:
+    def scan(self, *, after: Position | None, limit: int, max_bytes: int) -> list[Cells]:
         """See `Database.scan`: what is left of the namespace, else rows of the next ones by token."""
         while True:
             if after is not None and after[0] and after[1] is not None:
-                found = self.keys(after[0], after=after[1], limit=limit)
+                found = self._keys(after[0], after[1], limit, max_bytes, _ROWS_PER_PART)
                 if found:
                     return found
-            rows = self._rows_behind(_token(after), limit)
+            rows = self._rows_behind(_token(after), limit, max_bytes)
             found = [cells for cells in rows if cells.head is not None]
             if found or not rows:
                 return found
             after = rows[-1].id
 
-    def _rows_behind(self, token: int, limit: int) -> list[Cells]:
+    def _rows_behind(self, token: int, limit: int, max_bytes: int) -> list[Cells]:
         """Rows of the namespaces behind a token; where the database gives up among them, those of the next one alone."""
         try:
-            rows = self._session.rows("scan_all", [bigint(token), integer(limit)], page=limit)
-            return [_cells(tuple(namespace), *row) for namespace, *row in rows]
+            values = [bigint(token), integer(limit)]
+            answers = self._session.pages("scan_all", values, page=min(limit, _ROWS_PER_PART))
+            read = (_cells(tuple(namespace), *row) for rows in answers for namespace, *row in rows)
+            return list(within(read, max_bytes))
         except TombstoneLimit:
             following = self._first_between(token, LAST_TOKEN)
         if following is None:
             return []
-        return self.keys(following, after=None, limit=limit) or [Cells(ItemId(following, _LAST_KEY), 0, None)]
+        found = self._keys(following, None, limit, max_bytes, _ROWS_PER_PART)
+        return found or [Cells(ItemId(following, _LAST_KEY), 0, None)]
 
     def _first_between(self, start: int, end: int) -> Namespace | None:
         """The first namespace of a token range that has rows. A range with too many deleted ones is halved, down to the one

@@ -145,6 +145,22 @@ class Session:
             statement.fetch_size = page
         return next(self.each([statement], deadline or self.deadline(), write=False))
 
+    def pages(self, name: str, values: Values, *, page: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Rows of a select page by page: who stops asking has not fetched the others."""
+        statement = self.bound(name, values)
+        statement.fetch_size = page
+        deadline = self.deadline()
+        sent = self._send(statement, deadline, write=False, profile=None)
+        while True:
+            rows = self._outcome(sent, deadline, write=False, more=True, all_pages=False)
+            if isinstance(rows, StoreError):
+                raise rows
+            yield rows
+            if isinstance(sent, StoreError) or not sent.has_more_pages:
+                return
+            deadline.extend()
+            sent.start_fetching_next_page()
+
     def write(self, name: str, values: Values) -> None:
         """Runs a write."""
         for _ in self.each([self.bound(name, values)], self.deadline(), write=True):
@@ -227,7 +243,7 @@ class Session:
             return self._translated(exc, write)
 
     def _outcome(
-        self, sent: ResponseFuture | StoreError, deadline: Deadline, write: bool, *, more: bool
+        self, sent: ResponseFuture | StoreError, deadline: Deadline, write: bool, *, more: bool, all_pages: bool = True
     ) -> list[tuple[Any, ...]] | StoreError:
         if isinstance(sent, StoreError):
             return sent
@@ -236,7 +252,7 @@ class Session:
             if not sent._event.wait(self.settings.timeout + _GRACE):
                 raise _timed_out()
             found = sent.result()
-            rows = list(found) if found.has_more_pages else found.current_rows
+            rows = list(found) if all_pages and found.has_more_pages else found.current_rows
         except Exception as exc:  # noqa: BLE001 - as above
             return self._translated(exc, write)
         if more:

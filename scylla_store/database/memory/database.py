@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from scylla_store import letters
 from scylla_store.clock import SECOND, Clock, system_clock
-from scylla_store.database.base import ClockReading, Mutation, Position, Registration
+from scylla_store.database.base import SCAN_BYTES, ClockReading, Mutation, Position, Registration, within
 from scylla_store.database.memory.cells import Cell, StoredRow
 from scylla_store.database.memory.outbox import MemorySlotTables
 from scylla_store.database.slots import SlottedOutbox
@@ -116,7 +116,7 @@ class MemoryDatabase:
             cells = (_cells(ItemId(namespace, key), rows[key], now) for key in names)
             return [seen for seen in cells if seen is not None and seen.head is not None][:limit]
 
-    def scan(self, *, after: Position | None, limit: int) -> list[Cells]:
+    def scan(self, *, after: Position | None, limit: int, max_bytes: int = SCAN_BYTES) -> list[Cells]:
         """See `Database.scan`."""
         found: list[Cells] = []
         start, key = (None, None) if after is None else after
@@ -127,7 +127,7 @@ class MemoryDatabase:
                 found += self.keys(namespace, after=key, limit=limit)
             if len(found) >= limit:
                 break
-        return found
+        return list(within(found, max_bytes))
 
     def register(self, namespaces: Iterable[Namespace], *, now: int) -> None:
         """See `Database.register`."""

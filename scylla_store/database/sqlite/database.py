@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scylla_store.clock import Clock, system_clock
-from scylla_store.database.base import Mutation, Position, Registration, Writing
+from scylla_store.database.base import SCAN_BYTES, Mutation, Position, Registration, Writing
 from scylla_store.database.sqlite.connections import Connections
 from scylla_store.database.sqlite.items import Items
 from scylla_store.database.sqlite.outbox import SQLiteOutbox
@@ -100,10 +100,10 @@ class SQLite:
         self.connect()
         return self._items.keys(namespace, after=after, limit=limit)
 
-    def scan(self, *, after: Position | None, limit: int) -> list[Cells]:
+    def scan(self, *, after: Position | None, limit: int, max_bytes: int = SCAN_BYTES) -> list[Cells]:
         """See `Database.scan`."""
         self.connect()
-        return self._items.scan(after=after, limit=limit)
+        return self._items.scan(after=after, limit=limit, max_bytes=max_bytes)
 
     def register(self, namespaces: Iterable[Namespace], *, now: int) -> None:
         """See `Database.register`."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from scylla_store.clock import SECOND, Clock
-from scylla_store.database.base import Mutation, Position
+from scylla_store.database.base import Mutation, Position, within
 from scylla_store.database.sqlite.connections import Connections, commit
 from scylla_store.database.sqlite.encoding import from_column, marks, to_column
 from scylla_store.database.sqlite.errors import translated
@@ -107,16 +107,16 @@ class Items:
         cells = (_cells(namespace, row, now) for row in rows)
         return [found for found in cells if found is not None]
 
-    def scan(self, *, after: Position | None, limit: int) -> list[Cells]:
+    def scan(self, *, after: Position | None, limit: int, max_bytes: int) -> list[Cells]:
         """See `Database.scan`."""
         now = self._clock()
         namespace, key = ("", "") if after is None else (to_column(after[0]), after[1])
         if key is None:  # behind all keys of the namespace: its column ends with a bracket
             namespace, key = f"{namespace}\0", ""
         with self._connections.reading() as connection:
-            rows = connection.execute(_SCAN_ALL, (namespace, key, now, limit)).fetchall()
-        cells = (_cells(from_column(column), row, now) for column, *row in rows)
-        return [found for found in cells if found is not None]
+            rows = connection.execute(_SCAN_ALL, (namespace, key, now, limit))
+            cells = (_cells(from_column(column), row, now) for column, *row in rows)
+            return list(within((found for found in cells if found is not None), max_bytes))
 
     def purge(self) -> None:
         """Removes heads whose time is over. Nobody sees them any more; only their space is meant."""

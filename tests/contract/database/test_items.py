@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import tracemalloc
 import uuid
 from dataclasses import replace
 
@@ -324,6 +325,45 @@ def test_a_scan_goes_on_behind_a_namespace(subject: Subject) -> None:
 
     mine = [of for of in everything if of.namespace[0] == own]
     assert sorted(mine) == [ids[0], ids[5]]
+
+
+def test_a_page_of_a_scan_ends_when_its_bodies_are_large_enough(subject: Subject) -> None:
+    # Given small documents, and large ones behind them, some alone in their namespaces
+    own = uuid.uuid4().hex
+    small = [ItemId((own, "a"), f"a{number:03}") for number in range(60)]
+    large = [ItemId((own, "a"), f"b{number:03}") for number in range(5)]
+    apart = [ItemId((own, "a", f"{number}"), "k") for number in range(5)]
+    write(subject.database, *(put(of, subject.now(), value=b'"few"') for of in small))
+    for of in large + apart:
+        write(subject.database, put(of, subject.now(), value=b'"' + b"m" * 40_000 + b'"'))
+    # When they are scanned
+    found: list[ItemId] = []
+    after: Position | None = None
+    while page := subject.database.scan(after=after, limit=1000, max_bytes=70_000):
+        # Then no page goes on behind the row that made it large enough
+        assert sum(len(row.body or b"") for row in page[:-1]) < 70_000
+        found += [row.id for row in page]
+        after = page[-1].id
+    # And each row comes once
+    mine = [of for of in found if of.namespace[0] == own]
+    assert sorted(mine) == sorted(small + large + apart)
+
+
+def test_a_scan_needs_memory_for_its_page_and_not_for_all_that_it_could_have_read(subject: Subject) -> None:
+    # Given a namespace of documents of 30 MB together
+    own = uuid.uuid4().hex
+    for number in range(300):
+        write(subject.database, put(ItemId((own,), f"k{number:03}"), subject.now(), value=os.urandom(100_000)))
+    # When one page of it is read
+    tracemalloc.start()
+    try:
+        page = subject.database.scan(after=ItemId((own,), "k"), limit=300, max_bytes=1_000_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Then the page is small, and so was what was read for it
+    assert len(page) == 10
+    assert peak < 28_000_000
 
 
 def test_bodies_come_with_a_scan(subject: Subject) -> None:
