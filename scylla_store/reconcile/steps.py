@@ -13,7 +13,7 @@ from scylla_store.reconcile.ahead import Ahead
 from scylla_store.reconcile.compare import Drift, item_of
 from scylla_store.reconcile.looks import Looks, Suspect
 from scylla_store.reconcile.pace import Pace
-from scylla_store.reconcile.rounds import END, NAMESPACES, POINTS, ROWS, Round
+from scylla_store.reconcile.rounds import END, LETTERS, NAMESPACES, POINTS, ROWS, Round
 from scylla_store.registry import REGISTER_AGAIN, Registry
 
 _POINTS = 1000
@@ -34,6 +34,7 @@ class Steps:
 
     Phase 1, points -> rows, slice by slice: points of items that have no row, and points that do not say whose they are.
     Phase 2, rows -> points: all other differences. Phase 3: namespaces without items leave the list.
+    Phase 4: dead letters that were discarded are counted.
     Each item is counted in one phase only: in the first when it has no row, in the second when it has one.
     """
 
@@ -52,11 +53,15 @@ class Steps:
 
     def take(self) -> None:
         """One step, at the pace; the round says then where it is, and which repairs are due."""
-        counts = self._walk.counts
-        before = counts["scanned"] + counts["points"]
-        phases: dict[str, Callable[[], None]] = {POINTS: self._points, ROWS: self._rows, NAMESPACES: self._namespaces}
+        before = self._done()
+        phases: dict[str, Callable[[], None]] = {
+            POINTS: self._points, ROWS: self._rows, NAMESPACES: self._namespaces, LETTERS: self._letters
+        }  # fmt: skip
         phases[self._walk.phase]()
-        self._pace.keep(counts["scanned"] + counts["points"] - before)
+        self._pace.keep(self._done() - before)
+
+    def _done(self) -> int:
+        return sum(self._walk.counts[what] for what in ("scanned", "points", "letters"))
 
     # -- points -> rows
 
@@ -123,8 +128,7 @@ class Steps:
             if registration.seen_at < old and not walk.dry_run and self._is_empty(registration.namespace):
                 self._database.unregister(registration)
         if len(found) < _ROWS:
-            self._count_discarded()
-            walk.phase = END
+            walk.phase, walk.position, walk.after = LETTERS, None, None
         else:
             walk.position = (found[-1].namespace, None)
 
@@ -134,11 +138,15 @@ class Steps:
         except TombstoneLimit:
             return False
 
-    def _count_discarded(self) -> None:
-        after: str | None = None
-        while page := self._database.letters(after=after, limit=_ROWS):
-            self._walk.counts["discarded"] += sum(letter.discarded for letter in page)
-            after = page[-1].id
+    # -- the dead letters
+
+    def _letters(self) -> None:
+        """Counts those that were given up, a page in a step."""
+        walk, most = self._walk, min(self._pace.step, _ROWS)
+        found = self._database.letters(after=walk.after, limit=most)
+        walk.counts["letters"] += len(found)
+        walk.counts["discarded"] += sum(letter.discarded for letter in found)
+        walk.phase, walk.after = (LETTERS, found[-1].id) if len(found) == most else (END, None)
 
     # -- what differs
 

@@ -17,8 +17,9 @@ from scylla_store.errors import DatabaseUnavailable, IndexUnavailable, LeaseLost
 from scylla_store.identity import ItemId, item_digest, point_id
 from scylla_store.index.base import Point
 from scylla_store.intents import Kind
+from scylla_store.letters import DeadLetter
 from scylla_store.points import Recipe, common_payload, fingerprint
-from scylla_store.reconcile import Drift, Reconciler, ReconcileReport, Reports
+from scylla_store.reconcile import Drift, Progress, Reconciler, ReconcileReport, Reports
 from scylla_store.reconcile.reconciler import LEASE, LEASE_TIME, RESUME_WITHIN
 from scylla_store.rows import Head, encode_body, row_hash
 from scylla_store.settings.options import Settings
@@ -504,6 +505,41 @@ def test_a_slow_one_takes_small_steps_so_that_it_can_be_stopped_soon() -> None:
     reconciler.run(max_rate=20.0, progress=lambda progress: told.append(progress.points + progress.scanned))
 
     assert max(later - earlier for earlier, later in itertools.pairwise(told)) <= 2 * 20
+
+
+def test_dead_letters_are_counted_at_the_pace_and_a_page_in_a_step() -> None:
+    # Given letters that were given up, of documents that are gone
+    core = Core()
+    now = core.clock()
+    for number in range(25):
+        of = ItemId(NAMESPACE, f"gone{number}")
+        core.database.bury(
+            DeadLetter(
+                item_digest(of), of, bytes(16), None, "BadVector", "why", 3, now, now, now, discarded=number % 5 > 0
+            )
+        )
+    core.clock.advance(60)
+    slept: list[float] = []
+    parts = core.parts
+    reconciler = Reconciler(
+        parts.database, parts.index, parts.recipe, parts.registry, core.settings, parts.clock, lambda: None,
+        sleep=slept.append, monotonic=lambda: 0.0,
+    )  # fmt: skip
+    # When they are counted at ten a second, and it is killed on the way
+    steps: list[str] = []
+
+    def tell(progress: Progress) -> None:
+        steps.append(progress.phase)
+        if steps.count("letters") == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reconciler.run(max_rate=10.0, progress=tell)
+    report = reconciler.run(max_rate=10.0)
+    # Then it goes on where it was, each is counted once, and it took its time
+    assert (report.discarded, report.resumed) == (20, 1)
+    assert core.db.calls.count("letters") == 3
+    assert max(slept) == pytest.approx(15 / 10.0)
 
 
 def test_namespaces_of_rows_are_listed_again_and_empty_old_ones_leave_the_list() -> None:
