@@ -359,7 +359,7 @@ def _program(name: str, cure: str) -> str:
     return path
 
 
-def _started(server: Server, variable: str, stack: ExitStack) -> None:
+def started(server: Server, variable: str, stack: ExitStack) -> None:
     """Starts a server for the session; skips the test without it, but fails in CI."""
     stack.callback(server.close)
     try:
@@ -378,7 +378,7 @@ def cassandra() -> Iterator[str]:
         address = os.environ.get("SCYLLA_STORE_TEST_CQL")
         if address is None:
             server = Cassandra()
-            _started(server, "SCYLLA_STORE_TEST_CQL", stack)
+            started(server, "SCYLLA_STORE_TEST_CQL", stack)
             address = server.address
         yield address
 
@@ -390,7 +390,7 @@ def redis_server() -> Iterator[str]:
         url = os.environ.get("SCYLLA_STORE_TEST_REDIS")
         if url is None:
             server = Redis()
-            _started(server, "SCYLLA_STORE_TEST_REDIS", stack)
+            started(server, "SCYLLA_STORE_TEST_REDIS", stack)
             url = server.url
         yield url
 
@@ -403,7 +403,7 @@ def qdrant_ports() -> Iterator[tuple[str, int]]:
         grpc_port = int(os.environ.get("SCYLLA_STORE_TEST_QDRANT_GRPC", "6334"))
         if url is None:
             server = Qdrant()
-            _started(server, "SCYLLA_STORE_TEST_QDRANT", stack)
+            started(server, "SCYLLA_STORE_TEST_QDRANT", stack)
             url, grpc_port = server.url, server.grpc_port
         yield url, grpc_port
 

@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from scylla_store.database.cql.nodes import SlowNodes, avoiding
 from scylla_store.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,16 +23,23 @@ CONDITIONAL = "conditional"
 """Name of the execution profile that never sends anything twice."""
 
 _PROTOCOL = 4
-_HEARTBEAT = 30
+_HEARTBEAT = 5
+"""Seconds between two looks at connections that nothing came from: a node that hangs is told from a quiet one by nothing else."""
+
 _CLOSE_SECONDS = 0.9
 
 
-def open_cluster(settings: DatabaseSettings) -> tuple[Cluster, Session]:
-    """Connects, to no keyspace; what the driver raises is not translated here."""
+def open_cluster(settings: DatabaseSettings, slow: SlowNodes | None = None) -> tuple[Cluster, Session]:
+    """Connects, to no keyspace; what the driver raises is not translated here.
+
+    Args:
+        slow: nodes that are asked last.
+    """
     from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster
     from cassandra.policies import ExponentialReconnectionPolicy, FallthroughRetryPolicy
 
     points = [contact_point(point, settings.port) for point in settings.contact_points]
+    slow = SlowNodes() if slow is None else slow
     cluster = Cluster(
         contact_points=points,
         port=settings.port,
@@ -48,8 +56,8 @@ def open_cluster(settings: DatabaseSettings) -> tuple[Cluster, Session]:
         idle_heartbeat_interval=_HEARTBEAT,
         idle_heartbeat_timeout=settings.connect_timeout,
         execution_profiles={
-            EXEC_PROFILE_DEFAULT: _profile(settings, retry_policy()),
-            CONDITIONAL: _profile(settings, FallthroughRetryPolicy()),
+            EXEC_PROFILE_DEFAULT: _profile(settings, slow, retry_policy()),
+            CONDITIONAL: _profile(settings, slow, FallthroughRetryPolicy()),
         },
     )
     try:
@@ -121,7 +129,7 @@ def _event_loop() -> Any:
     return getattr(sys.modules.get("cassandra.io.libevreactor"), "_global_loop", None)
 
 
-def _profile(settings: DatabaseSettings, retry_policy: Any) -> Any:
+def _profile(settings: DatabaseSettings, slow: SlowNodes, retry_policy: Any) -> Any:
     from cassandra import ConsistencyLevel
     from cassandra.cluster import ExecutionProfile
     from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
@@ -129,7 +137,7 @@ def _profile(settings: DatabaseSettings, retry_policy: Any) -> Any:
 
     nearby = DCAwareRoundRobinPolicy(local_dc=settings.local_datacenter or "")
     return ExecutionProfile(
-        load_balancing_policy=TokenAwarePolicy(nearby),
+        load_balancing_policy=avoiding(slow, TokenAwarePolicy(nearby)),
         retry_policy=retry_policy,
         consistency_level=ConsistencyLevel.name_to_value[settings.consistency],
         serial_consistency_level=ConsistencyLevel.name_to_value[settings.serial_consistency],

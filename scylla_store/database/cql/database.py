@@ -25,7 +25,7 @@ from scylla_store.rows import Cells, stamp
 from scylla_store.settings.options import DatabaseSettings
 
 _CLOCK = "SELECT toTimestamp(now()) FROM system.local"
-_CLOCK_PATIENCE = 1.0
+_CLOCK_PATIENCE = 0.5
 """Seconds; a node that hangs must not hold up the writes that wait for this comparison."""
 
 _PING = "SELECT key FROM system.local"
@@ -85,18 +85,19 @@ class ScyllaDB:
         timeout = min(self._session.settings.timeout, _CLOCK_PATIENCE)
         arrived: dict[str, int] = {}
         asked = []
-        for host in self._session.hosts():
+        for host in self._session.others() or self._session.hosts():
             node, sent = str(host.endpoint), system_clock()
             future = driver.execute_async(_CLOCK, timeout=timeout, host=host)
             future.add_callback(lambda _, node=node: arrived.setdefault(node, system_clock()))
-            asked.append((node, sent, future))
+            asked.append((host, node, sent, future))
         offsets: dict[str, int] = {}
         failures: list[StoreError] = []
-        for node, sent, future in asked:
+        for host, node, sent, future in asked:
             try:
                 with translated(self._session.server, write=False):
                     [[answer]] = future.result()
             except DatabaseUnavailable as error:
+                self._session.note_slow(host)
                 failures.append(error)
                 continue
             halfway = (sent + arrived.get(node, system_clock())) // 2

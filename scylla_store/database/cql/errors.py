@@ -103,6 +103,10 @@ _NEVER_SENT = ("ConnectionException", "ConnectionBusy", "NoConnectionsAvailable"
 _SETUP = "run `scylla-store setup` (or store.setup())"
 
 
+class NotAnswered(OutcomeUnknown):
+    """A request was not answered in the time that the caller has patience; it may still be carried out."""
+
+
 @contextmanager
 def translated(server: str, *, write: bool) -> Iterator[None]:
     """Raises what the driver raises as an error of ours; other exceptions pass."""
@@ -116,7 +120,9 @@ def translated(server: str, *, write: bool) -> Iterator[None]:
 
 
 def is_batch_log_timeout(error: StoreError) -> bool:
-    """Whether a batch was not begun, because nodes that were to remember it first did not answer."""
+    """Whether nodes that are to remember a batch first did not answer, by what the database says or how long it takes."""
+    if isinstance(error, NotAnswered):
+        return True
     cause = error.__cause__
     if f"{type(cause).__module__}.{type(cause).__qualname__}" != "cassandra.WriteTimeout":
         return False

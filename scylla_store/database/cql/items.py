@@ -22,7 +22,7 @@ from scylla_store.database.cql.encoding import (
 )
 from scylla_store.database.cql.errors import is_batch_log_timeout
 from scylla_store.database.cql.session import Deadline, Session
-from scylla_store.errors import StoreError, TombstoneLimit
+from scylla_store.errors import OutcomeUnknown, StoreError, TombstoneLimit
 from scylla_store.identity import ItemId, Namespace
 from scylla_store.intents import Intent
 from scylla_store.rows import Cells
@@ -39,6 +39,9 @@ _ROWS_PER_PART = 50
 
 _LAST_KEY = "\U0010ffff" * 256
 """No key of 1,024 bytes comes after it."""
+
+_PATIENCE = 0.5
+"""Seconds that a batch alone may take where there is another way. It takes milliseconds, or as long as a node hangs."""
 
 _LONGEST_TTL = 20 * 365 * 24 * 3600
 _LAST_SECOND = 2**31 - 86_400
@@ -201,7 +204,7 @@ class _Writing:
             self._session.avoid_batch_log()
             again = self._carry_out([mutations[at] for at in unremembered], batches=False)
             for at, error in zip(unremembered, again, strict=True):
-                failures[at] = error
+                failures[at] = None if error is None else _unknown(error)
         return failures
 
     def _carry_out(self, mutations: Sequence[Mutation], *, batches: bool) -> list[StoreError | None]:
@@ -210,11 +213,13 @@ class _Writing:
         plan = Encoder(self._session).plan(mutations, limit, batches=batches)
         self._send(plan.intents, failures)
         self._send([item for item in plan.items if failures[item.positions[0]] is None], failures)
-        self._send(plan.batches, failures)
+        # Many at once may well take longer, on a busy cluster: sending them twice would make it worse.
+        is_alone = len(plan.batches) == 1 and len(self._session.others()) > 1
+        self._send(plan.batches, failures, _PATIENCE if is_alone else None)
         return failures
 
-    def _send(self, parts: Sequence[Part], failures: list[StoreError | None]) -> None:
-        outcomes = self._session.outcomes(map(self._request, parts), self._deadline, write=True)
+    def _send(self, parts: Sequence[Part], failures: list[StoreError | None], patience: float | None = None) -> None:
+        outcomes = self._session.outcomes(map(self._request, parts), self._deadline, write=True, patience=patience)
         for part, outcome in zip(parts, outcomes, strict=True):
             if isinstance(outcome, StoreError):
                 for position in part.positions:
@@ -222,6 +227,15 @@ class _Writing:
 
     def _request(self, part: Part) -> Any:
         return part.statements[0] if len(part.statements) == 1 else self._session.batch(part.statements)
+
+
+def _unknown(error: StoreError) -> StoreError:
+    """The other way failed too, and of the batch nobody knows."""
+    if isinstance(error, OutcomeUnknown):
+        return error
+    unknown = OutcomeUnknown(str(error))
+    unknown.__cause__ = error
+    return unknown
 
 
 def _cells(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scylla_store.database.cql.cluster import CONDITIONAL, open_cluster, shut_down
-from scylla_store.database.cql.errors import translate, translated
+from scylla_store.database.cql.errors import NotAnswered, translate, translated
+from scylla_store.database.cql.nodes import LATE, SlowNodes
 from scylla_store.database.cql.statements import migrations, qualified, statements
-from scylla_store.errors import DatabaseUnavailable, SchemaMismatch, StoreClosed, StoreError
+from scylla_store.errors import DatabaseUnavailable, OutcomeUnknown, SchemaMismatch, StoreClosed, StoreError
 
 if TYPE_CHECKING:
     from cassandra.cluster import Cluster, ResponseFuture
@@ -57,6 +60,15 @@ class Deadline:
         self._end = time.monotonic() + self._seconds
 
 
+@dataclass(slots=True)
+class _Sent:
+    """A request on its way."""
+
+    request: Any
+    future: ResponseFuture
+    at: float
+
+
 class Session:
     """Runs named statements. Safe to use from several threads, and in a child after a fork."""
 
@@ -70,6 +82,7 @@ class Session:
         self._prepared: dict[str, PreparedStatement] = {}
         self._serial = 0
         self._batches_from = 0.0
+        self._slow = SlowNodes()
         _live.add(self)
 
     def deadline(self) -> Deadline:
@@ -129,9 +142,10 @@ class Session:
         self._batches_from = time.monotonic() + _WITHOUT_BATCHES
 
     def batch(self, parts: Iterable[BoundStatement], *, logged: bool = True) -> BatchStatement:
-        """A batch, which may be sent twice. Unlogged ones are for a single partition."""
+        """A batch, which may be sent twice. Unlogged ones are for a single partition, and another node is asked when one is
+        late; a logged one is late for other reasons, too (see `avoid_batch_log`)."""
         batch = self._batch_statement(self._batch_type.LOGGED if logged else self._batch_type.UNLOGGED)
-        batch.is_idempotent = True
+        batch.is_idempotent = not logged
         for part in parts:
             batch.add(part)
         return batch
@@ -150,16 +164,16 @@ class Session:
         statement = self.bound(name, values)
         statement.fetch_size = page
         deadline = self.deadline()
-        sent = self._send(statement, deadline, write=False, profile=None)
+        sent = self._send(statement, deadline, write=False)
         while True:
-            rows = self._outcome(sent, deadline, write=False, more=True, all_pages=False)
+            rows = sent if isinstance(sent, StoreError) else self._rows(sent, write=False, all_pages=False)
             if isinstance(rows, StoreError):
                 raise rows
             yield rows
-            if isinstance(sent, StoreError) or not sent.has_more_pages:
+            if isinstance(sent, StoreError) or not sent.future.has_more_pages:
                 return
             deadline.extend()
-            sent.start_fetching_next_page()
+            sent.future.start_fetching_next_page()
 
     def write(self, name: str, values: Values) -> None:
         """Runs a write."""
@@ -182,24 +196,41 @@ class Session:
             yield outcome
 
     def outcomes(
-        self, requests: Iterable[Any], deadline: Deadline, *, write: bool, profile: object = None
+        self,
+        requests: Iterable[Any],
+        deadline: Deadline,
+        *,
+        write: bool,
+        profile: object = None,
+        patience: float | None = None,
     ) -> Iterator[list[tuple[Any, ...]] | StoreError]:
         """Sends requests, several in flight, and yields the rows or the failure of each, in order.
 
         The time of the call begins again with every answer, so a long list of requests may take long, a silent server not.
+
+        Args:
+            patience: seconds after which the caller knows another way: what is not answered then is `NotAnswered`.
         """
-        waiting: deque[ResponseFuture | StoreError] = deque()
+        waiting: deque[_Sent | StoreError] = deque()
         for request in requests:
             waiting.append(self._send(request, deadline, write, profile))
             if len(waiting) >= self.settings.concurrency:
-                yield self._outcome(waiting.popleft(), deadline, write, more=True)
+                yield self._outcome(waiting.popleft(), deadline, write, patience, more=True)
         while waiting:
-            yield self._outcome(waiting.popleft(), deadline, write, more=bool(waiting))
+            yield self._outcome(waiting.popleft(), deadline, write, patience, more=bool(waiting))
 
     def hosts(self) -> list[Any]:
         """The nodes that this process is connected to."""
         self.connect()
         return list(self.driver.get_pool_state())
+
+    def others(self) -> list[Any]:
+        """The nodes that this process is connected to and that are not slow."""
+        return [host for host in self.hosts() if host not in self._slow]
+
+    def note_slow(self, host: Any) -> None:
+        """Another node is asked first for a while."""
+        self._slow.note(host)
 
     def unreachable(self) -> list[Any]:
         """The nodes of the cluster that the driver takes for down."""
@@ -232,32 +263,71 @@ class Session:
         if self._closed:
             raise StoreClosed
 
-    def _send(self, request: Any, deadline: Deadline, write: bool, profile: object) -> ResponseFuture | StoreError:
+    def _send(self, request: Any, deadline: Deadline, write: bool, profile: object = None) -> _Sent | StoreError:
         try:
             driver = self._driver or self.driver
-            timeout = deadline.left()
-            return driver.execute_async(request, timeout=timeout, execution_profile=profile or self._default)
+            timeout, at = deadline.left(), time.monotonic()
+            future = driver.execute_async(request, timeout=timeout, execution_profile=profile or self._default)
+            return _Sent(request, future, at)
         except StoreError as error:
             return error
         except Exception as exc:  # noqa: BLE001 - what is not the driver's is raised again
             return self._translated(exc, write)
 
     def _outcome(
-        self, sent: ResponseFuture | StoreError, deadline: Deadline, write: bool, *, more: bool, all_pages: bool = True
+        self, sent: _Sent | StoreError, deadline: Deadline, write: bool, patience: float | None, *, more: bool
     ) -> list[tuple[Any, ...]] | StoreError:
         if isinstance(sent, StoreError):
             return sent
+        if not sent.request.is_idempotent:
+            if patience is not None and not self._is_answered(sent, patience):
+                return NotAnswered(f"The database ({self.server}) did not answer within {patience:g} s")
+            outcome = self._rows(sent, write)
+        elif self._is_answered(sent, LATE):
+            outcome = self._rows(sent, write)
+        else:
+            outcome = self._hedged(sent, deadline, write)
+        if more and not isinstance(outcome, StoreError):
+            deadline.extend()
+        return outcome
+
+    def _is_answered(self, sent: _Sent, seconds: float) -> bool:
+        """Whether the answer comes within this time since it was asked for."""
+        return bool(sent.future._event.wait(max(0.0, sent.at + seconds - time.monotonic())))
+
+    def _rows(self, sent: _Sent, write: bool, *, all_pages: bool = True) -> list[tuple[Any, ...]] | StoreError:
         try:
             # The driver's own timer ends a request, but not once its cluster is shut down: that would wait for ever.
-            if not sent._event.wait(self.settings.timeout + _GRACE):
+            if not sent.future._event.wait(self.settings.timeout + _GRACE):
                 raise _timed_out()
-            found = sent.result()
-            rows = list(found) if all_pages and found.has_more_pages else found.current_rows
+            found = sent.future.result()
+            return list(found) if all_pages and found.has_more_pages else found.current_rows
         except Exception as exc:  # noqa: BLE001 - as above
             return self._translated(exc, write)
-        if more:
-            deadline.extend()
-        return rows
+
+    def _hedged(self, late: _Sent, deadline: Deadline, write: bool) -> list[tuple[Any, ...]] | StoreError:
+        """Asks another node too; the first answer that is none of a failure counts."""
+        for host in late.future.attempted_hosts:
+            self._slow.note(host)
+        again = self._send(late.request, deadline, write) if self.others() else None
+        if not isinstance(again, _Sent):
+            return self._rows(late, write)
+        answered: queue.SimpleQueue[_Sent] = queue.SimpleQueue()
+        for sent in (late, again):
+            sent.future.add_callbacks(*[lambda _, sent=sent: answered.put(sent)] * 2)
+        first = self._next(answered, late)
+        outcome = self._rows(first, write)
+        if not isinstance(outcome, StoreError):
+            return outcome
+        second = self._rows(late if first is again else again, write)
+        # What one of them does not know, both do not know.
+        return outcome if isinstance(second, StoreError) and isinstance(outcome, OutcomeUnknown) else second
+
+    def _next(self, answered: queue.SimpleQueue[_Sent], late: _Sent) -> _Sent:
+        try:
+            return answered.get(timeout=self.settings.timeout + _GRACE)
+        except queue.Empty:
+            return late
 
     def _translated(self, exc: Exception, write: bool) -> StoreError:
         error = translate(exc, self.server, write=write)
@@ -271,7 +341,7 @@ class Session:
         from cassandra.query import BatchStatement, BatchType, BoundStatement
 
         with translated(self.server, write=False):
-            cluster, driver = open_cluster(self.settings)
+            cluster, driver = open_cluster(self.settings, self._slow)
             try:
                 driver.set_keyspace(self.settings.keyspace)
                 self._check_schema(driver)
@@ -325,7 +395,7 @@ def _prepared(driver: DriverSession, keyspace: str) -> dict[str, PreparedStateme
     prepared = {}
     for statement in statements().values():
         prepared[statement.name] = driver.prepare(qualified(statement.cql, keyspace))
-        prepared[statement.name].is_idempotent = not statement.is_conditional
+        prepared[statement.name].is_idempotent = statement.is_quick
     return prepared
 
 

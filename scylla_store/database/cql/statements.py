@@ -30,6 +30,12 @@ class Statement:
         """Whether it is a lightweight transaction, which must never be sent twice."""
         return " IF " in self.cql
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether it takes milliseconds and may be sent twice, so that another node is asked too when one is late. Scans may
+        take their time."""
+        return not self.is_conditional and " LIMIT " not in self.cql and "count(" not in self.cql
+
 
 @functools.cache
 def statements() -> Mapping[str, Statement]:

@@ -11,14 +11,14 @@ from cassandra import WriteTimeout, WriteType
 
 from scylla_store.database.base import Mutation
 from scylla_store.database.cql.cluster import retry_policy
-from scylla_store.database.cql.errors import is_batch_log_timeout, translate
+from scylla_store.database.cql.errors import NotAnswered, is_batch_log_timeout, translate
 from scylla_store.database.cql.items import Items
-from scylla_store.errors import OutcomeUnknown, StoreError
+from scylla_store.errors import DatabaseUnavailable, OutcomeUnknown, StoreError
 from scylla_store.identity import ItemId
 from scylla_store.intents import Kind, new_intent
 from scylla_store.settings.options import DatabaseSettings
 
-ITEM = ItemId(("docs",), "k")
+SAID_NOTHING = NotAnswered("The database did not answer within 0.5 s")
 
 
 def timeout(kind: int) -> StoreError:
@@ -38,15 +38,21 @@ class Bound:
 
 @dataclass
 class Recorded:
-    """A session that answers batches with an error, and writes down what it is asked."""
+    """A session that answers batches with an error, all else with another one if told, and writes down what it is asked."""
 
     error: StoreError
+    other_error: StoreError | None = None
+    nodes: int = 3
     settings: DatabaseSettings = field(default_factory=DatabaseSettings)
     has_batch_log: bool = True
     sent: list[list[str]] = field(default_factory=list)
+    patience: list[float | None] = field(default_factory=list)
 
     def deadline(self) -> None:
         return None
+
+    def others(self) -> list[int]:
+        return list(range(self.nodes))
 
     def avoid_batch_log(self) -> None:
         self.has_batch_log = False
@@ -60,17 +66,25 @@ class Recorded:
     def each(self, requests: Iterable[Any], deadline: None, *, write: bool) -> Iterator[list[Any]]:
         return iter([[] for _ in requests])
 
-    def outcomes(self, requests: Iterable[Any], deadline: None, *, write: bool) -> Iterator[Any]:
+    def outcomes(
+        self, requests: Iterable[Any], deadline: None, *, write: bool, patience: float | None
+    ) -> Iterator[Any]:
         for request in requests:
             is_batch = isinstance(request, list)
             self.sent.append([one.name for one in request] if is_batch else [request.name])
-            yield self.error if is_batch else []
+            self.patience.append(patience)
+            yield self.error if is_batch else (self.other_error or [])
 
 
-def write(session: Recorded) -> list[StoreError | None]:
-    intent = new_intent(ITEM, b"w" * 16, 7, Kind.WRITE, now=1, due=2)
-    with Items(session).writing([ITEM]) as writing:  # type: ignore[arg-type]
-        return writing.commit([Mutation(ITEM, 7, b"head", b"body", (intent,))])
+def write(session: Recorded, *namespaces: str) -> list[StoreError | None]:
+    items = [ItemId((namespace,), "k") for namespace in namespaces or ("docs",)]
+    with Items(session).writing(items) as writing:  # type: ignore[arg-type]
+        return writing.commit(
+            [
+                Mutation(item, 7, b"head", b"body", (new_intent(item, b"w" * 16, 7, Kind.WRITE, now=1, due=2),))
+                for item in items
+            ]
+        )
 
 
 def test_a_batch_that_no_node_remembered_is_written_intent_first_and_the_next_one_at_once() -> None:
@@ -91,6 +105,32 @@ def test_a_batch_that_was_begun_is_left_to_the_caller() -> None:
     assert isinstance(error, OutcomeUnknown)
     assert session.sent == [["write_item", "file_intent"]]
     assert session.has_batch_log
+
+
+def test_a_batch_that_is_not_answered_soon_is_written_intent_first_too() -> None:
+    session = Recorded(SAID_NOTHING)
+
+    assert write(session) == [None]
+    assert session.sent == [["write_item", "file_intent"], ["file_intent"], ["write_item"]]
+    assert session.patience == [0.5, None, None]
+
+
+def test_a_write_that_fails_in_both_ways_may_have_happened() -> None:
+    session = Recorded(SAID_NOTHING, other_error=DatabaseUnavailable("two of three nodes are down"))
+
+    (error,) = write(session)
+
+    assert type(error) is OutcomeUnknown
+    assert "two of three nodes are down" in str(error)
+
+
+@pytest.mark.parametrize(("nodes", "namespaces"), [(1, ("docs",)), (3, ("docs", "mail"))])
+def test_one_node_alone_and_several_batches_have_all_the_time_there_is(nodes: int, namespaces: tuple[str, ...]) -> None:
+    session = Recorded(timeout(WriteType.BATCH), nodes=nodes)
+
+    write(session, *namespaces)
+
+    assert session.patience == [None] * len(namespaces)
 
 
 @pytest.mark.parametrize(("kind", "expected"), [(WriteType.BATCH_LOG, True), (WriteType.SIMPLE, False)])

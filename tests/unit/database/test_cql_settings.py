@@ -94,3 +94,14 @@ def test_our_encoding_is_that_of_the_driver() -> None:
     words = ["a", "\0", "żółw", "😀"]
     assert labels(words) == ListType.apply_parameters([UTF8Type]).serialize(words, 4)
     assert texts([]) == struct.pack(">i", 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("head", True), ("rows", True), ("write_item", True), ("ack_intent", True),
+        ("replace_if_same", False), ("take_lease", False), ("scan", False), ("intents", False), ("count_intents", False),
+    ],
+)  # fmt: skip
+def test_another_node_is_asked_for_what_takes_milliseconds_and_is_not_conditional(name: str, expected: bool) -> None:
+    assert statements()[name].is_quick is expected
