@@ -61,6 +61,8 @@ def configure_worker(app: Celery, settings: Settings) -> None:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A Redis that is full answers with such an error: the worker would end, and with exit code 0.
+        broker_channel_error_retry=True,
         task_publish_retry=True,
         task_publish_retry_policy={"max_retries": 20, "interval_start": 0, "interval_step": 0.5, "interval_max": 3},
         broker_transport_options=_transport_options(settings),
