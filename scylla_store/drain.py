@@ -13,6 +13,7 @@ from scylla_store.clock import SECOND, Clock
 from scylla_store.database.base import Database
 from scylla_store.dispatch import Dispatcher
 from scylla_store.errors import BrokerUnavailable
+from scylla_store.failures import has_hung
 from scylla_store.intents import Bookkeeping, Entry, Kind, Ref
 from scylla_store.settings.options import Settings
 from scylla_store.summary import DrainSummary, store_summary
@@ -122,9 +123,9 @@ class Drain:
         return int(max(_RECENT, 3 * self._settings.celery.drain_interval) * SECOND)
 
     def _groups(self, entries: Sequence[Entry]) -> list[list[Entry]]:
-        """One task each. Whoever was attempted and left neither outcome nor error goes alone: it may have killed its worker."""
-        suspects = [[entry] for entry in entries if entry.attempts and entry.error is None]
-        others = [entry for entry in entries if not (entry.attempts and entry.error is None)]
+        """One task each. Suspects go alone, so that they take no other with them."""
+        suspects = [[entry] for entry in entries if _is_suspect(entry)]
+        others = [entry for entry in entries if not _is_suspect(entry)]
         size = self._settings.publisher.batch_size
         return [others[start : start + size] for start in range(0, len(others), size)] + suspects
 
@@ -190,6 +191,12 @@ class _Outgoing:
 def dispatch_lifetime(settings: Settings) -> float:
     """Seconds after which a dispatched ref is dispatched again: as long in the queue as a run may take, and the run."""
     return 2 * settings.sync.time_limit
+
+
+def _is_suspect(entry: Entry) -> bool:
+    """Whether it was attempted and left neither outcome nor error, so that it may have killed its worker, or was in a call of
+    the embedder that did not end."""
+    return bool(entry.attempts and entry.error is None) or has_hung(entry.error)
 
 
 def _is_taken(entry: Entry, scope: Scope, now: int) -> bool:

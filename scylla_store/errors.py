@@ -9,6 +9,7 @@
     │   │   ├── IndexThrottled    429: come back later
     │   │   └── EmbeddedIndexBusy
     │   ├── EmbedderUnavailable
+    │   │   └── EmbedderTimeout   this very call did not end in time
     │   ├── BrokerUnavailable
     │   ├── ClockSkew             a clock is too far from the database's
     │   ├── SyncTimeout
@@ -97,6 +98,10 @@ class EmbeddedIndexBusy(IndexUnavailable):
 
 class EmbedderUnavailable(TransientError):
     """The embedder is not available; documents wait until it is back."""
+
+
+class EmbedderTimeout(EmbedderUnavailable):
+    """The embedder did not answer this call in time."""
 
 
 class BrokerUnavailable(TransientError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scylla_store.errors import PermanentError, StoreError, ValidationError
+from scylla_store.errors import EmbedderTimeout, PermanentError, StoreError, ValidationError
 
 _LONGEST = 300
 _WINDOW = 12
@@ -33,6 +33,11 @@ class Failure:
         if not isinstance(exc, StoreError) and _quotes(message, texts):
             message = "its message quotes the document and is left out"
         return cls(name, f"{name}: {message}" if message else name, isinstance(exc, (PermanentError, ValidationError)))
+
+
+def has_hung(message: str | None) -> bool:
+    """Whether the message of an outbox row says that the embedder did not end the call that it was in."""
+    return message is not None and message.startswith(EmbedderTimeout.__name__)
 
 
 def _quotes(message: str, texts: Iterable[str]) -> bool:

@@ -15,8 +15,9 @@ from scylla_store import planning
 from scylla_store.clock import SECOND, Clock, past_for_all
 from scylla_store.database.base import Database, Mutation
 from scylla_store.embedders.base import Embedder
-from scylla_store.errors import NewerFormat, StoreError
+from scylla_store.errors import EmbedderTimeout, NewerFormat, StoreError
 from scylla_store.failures import Failure
+from scylla_store.hangs import Hangs
 from scylla_store.identity import ItemId
 from scylla_store.index.base import Index, Point, Vector
 from scylla_store.intents import Kind, Ref, new_intent
@@ -54,6 +55,7 @@ class Sync:
         self._skew = int(settings.clock.max_clock_skew * SECOND)
         self._backoff = int(settings.sync.backoff * SECOND)
         self._restarts = settings.sync.restarts
+        self._hangs = Hangs()
 
     def run(self, refs: Iterable[Ref], *, deadline: int, dead: bytes | None = None) -> Outcome:
         """Brings the items of the refs to the index.
@@ -238,6 +240,7 @@ class Sync:
         if missing:
             vectors.update(zip(missing, self._embedder.embed(list(missing.values())), strict=True))
             outcome.embedded += len(missing)
+            self._hangs.answered()
 
     def _upsert(self, jobs: list[Job], vectors: dict[str, Vector]) -> None:
         """Step 7. One request with one bound, the smallest version; points seen above it go in requests of their own."""
@@ -272,7 +275,7 @@ class Sync:
         try:
             action(jobs)
         except Exception as exc:
-            if is_outage(exc):
+            if is_outage(exc) and not self._is_to_blame(jobs, exc):
                 raise
             if len(jobs) == 1:
                 texts = [draft.text for draft in jobs[0].target if draft.text is not None]
@@ -284,6 +287,10 @@ class Sync:
                 job for part in (jobs[:half], jobs[half:]) for job in self._bisect(part, action, run, is_final=is_final)
             ]
         return jobs
+
+    def _is_to_blame(self, jobs: list[Job], exc: Exception) -> bool:
+        """Whether the one document is at fault when the embedder did not answer. Of several, each goes alone the next time."""
+        return isinstance(exc, EmbedderTimeout) and self._hangs.is_to_blame([job.item for job in jobs])
 
     # -- steps 8 and 9: verify, clean up, acknowledge
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from scylla_store.clock import SECOND, VersionClock
 from scylla_store.database.base import Database
 from scylla_store.dispatch import Dispatcher
-from scylla_store.errors import BrokerUnavailable, DamagedRow, DocumentFailed, TransientError
-from scylla_store.failures import Failure
+from scylla_store.errors import BrokerUnavailable, DamagedRow, DocumentFailed, EmbedderTimeout, TransientError
+from scylla_store.failures import Failure, has_hung
 from scylla_store.identity import ItemId, item_digest
 from scylla_store.intents import Bookkeeping, Entry, IntentKey, Kind, Ref, new_intent
 from scylla_store.jobs import NO_WRITE, Failed, Outcome, write_id_of
@@ -40,6 +40,7 @@ class WorkReport:
     error: str | None = None
     postpone: int = field(default=0, repr=False)
     deadline: int = field(default=0, repr=False)
+    hung: dict[IntentKey, str] = field(default_factory=dict, repr=False)
 
 
 class Worker:
@@ -128,6 +129,7 @@ class Worker:
         if not counted:
             return refs
         entries = self._database.outbox.get([ref.intent.key for ref in counted])
+        report.hung = {key: entry.error for key, entry in entries.items() if entry.error and has_hung(entry.error)}
         counted = [
             replace(ref, attempts=entries[ref.intent.key].attempts, again=True)
             for ref in counted
@@ -155,7 +157,7 @@ class Worker:
             log.warning(
                 "Item %s seems to have killed its worker, attempt %d.", item_digest(ref.intent.item), ref.attempts
             )
-            self._note([ref], now + delay, None, first_failed_at=now)
+            self._note([ref], now + delay, None, report, first_failed_at=now)
         report.waiting += len(deadly)
         return [ref for ref in refs if ref not in deadly]
 
@@ -179,7 +181,7 @@ class Worker:
         report.waiting += len(refs)
         own = [replace(ref, attempts=max(0, ref.attempts - 1) if ref.again else ref.attempts) for ref in refs]
         delay = _micro(self._settings.outage_delay * (0.5 + self._random()))
-        self._try_later(own, delay, report, first_failed_at=None)
+        self._try_later(own, delay, report, first_failed_at=None, at_once=not isinstance(exc, EmbedderTimeout))
 
     def _give_back(self, refs: list[Ref], outcome: Outcome, report: WorkReport) -> None:
         """What could not be decided yet comes back soon, and was no attempt; left as it is, it would look like a death."""
@@ -188,7 +190,7 @@ class Worker:
         counted = [replace(ref, attempts=ref.attempts - 1) for ref in left if ref.again]
         if counted:
             later = self._clock.now() + max(_micro(self._settings.backoff), report.postpone)
-            self._note(counted, later, None, first_failed_at=None)
+            self._note(counted, later, None, report, first_failed_at=None)
 
     def _judge(self, refs: list[Ref], outcome: Outcome, report: WorkReport) -> None:
         """Each failure: a dead letter, or another attempt later."""
@@ -205,21 +207,33 @@ class Worker:
             delay = _micro(backoff(attempts, self._settings.backoff, self._settings.backoff_most, self._random))
             self._try_later(own, delay, report, first_failed_at=now)
 
-    def _try_later(self, refs: list[Ref], delay: int, report: WorkReport, *, first_failed_at: int | None) -> None:
+    def _try_later(
+        self, refs: list[Ref], delay: int, report: WorkReport, *, first_failed_at: int | None, at_once: bool = True
+    ) -> None:
         """Hands the refs to the caller's short retry, and tells the outbox when to try again and why.
 
+        Not `at_once`: they were in a call of the embedder that did not end; the drain will send each alone.
         When the outbox cannot be told, the drain comes back on its own.
         """
-        report.retry += refs
+        report.retry += refs if at_once else []
         later = self._clock.now() + max(delay, report.postpone)
-        self._note(refs, later, report.error, first_failed_at=first_failed_at)
+        self._note(refs, later, report.error, report, first_failed_at=first_failed_at)
 
-    def _note(self, refs: list[Ref], later: int, error: str | None, *, first_failed_at: int | None) -> None:
+    def _note(
+        self, refs: list[Ref], later: int, error: str | None, report: WorkReport, *, first_failed_at: int | None
+    ) -> None:
+        """Without `first_failed_at` it is a wait: that says nothing about who made the embedder hang before."""
         try:
             entries = self._database.outbox.get([ref.intent.key for ref in refs])
             self._database.outbox.update(
                 [
-                    Bookkeeping(ref.intent.key, later, ref.attempts, error, entry.first_failed_at or first_failed_at)
+                    Bookkeeping(
+                        ref.intent.key,
+                        later,
+                        ref.attempts,
+                        error if first_failed_at is not None else report.hung.get(ref.intent.key, error),
+                        entry.first_failed_at or first_failed_at,
+                    )
                     for ref in refs
                     if (entry := entries.get(ref.intent.key)) is not None
                 ]

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from scylla_store.embedders.loading import Given, as_embedder
-from scylla_store.errors import BadVector, ConfigurationError, EmbedderUnavailable, StoreClosed
+from scylla_store.errors import BadVector, ConfigurationError, EmbedderTimeout, EmbedderUnavailable, StoreClosed
 from scylla_store.settings.options import EmbedderSettings
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,8 @@ class GuardedEmbedder:
         """Vectors in the order of the texts.
 
         Raises:
-            EmbedderUnavailable: the embedder says so, does not answer in time, or still hangs in an earlier call.
+            EmbedderTimeout: the embedder does not answer in time.
+            EmbedderUnavailable: the embedder says so, is busy with other calls, or still hangs in an earlier one.
             BadVector: too few or too many vectors, or such of a wrong size, or numbers that are not finite.
             Exception: whatever else the embedder raises, as it is.
         """
@@ -173,7 +174,7 @@ class _Gate:
             raise
         self._give_up(call, "the store was closed" if self._closed else f"it did not end within {self._timeout:g} s")
         if call.is_given_up:
-            raise self._unavailable()
+            raise self._timed_out() if call.has_begun and not self._closed else self._unavailable()
         if call.error is not None:
             raise call.error
         return call.result
@@ -257,14 +258,20 @@ class _Gate:
             self._changed.notify_all()
         log.warning("A call of the embedder %s is abandoned in its thread: %s.", self._name, reason)
 
+    def _timed_out(self) -> Exception:
+        return EmbedderTimeout(self._hanging())
+
+    def _hanging(self) -> str:
+        return (
+            f"The embedder {self._name} hangs: a call did not end within {self._timeout:g} s and was abandoned; "
+            "until it ends no other is made"
+        )
+
     def _unavailable(self) -> Exception:
         if self._closed:
             return StoreClosed(f"The embedder {self._name} was closed while it was at work")
         if self._abandoned:
-            return EmbedderUnavailable(
-                f"The embedder {self._name} hangs: a call did not end within {self._timeout:g} s and was abandoned; "
-                "until it ends no other is made"
-            )
+            return EmbedderUnavailable(self._hanging())
         return EmbedderUnavailable(f"The embedder {self._name} is busy with other calls for {self._timeout:g} s")
 
 

@@ -9,8 +9,8 @@ import pytest
 from scylla_store.clock import SECOND
 from scylla_store.database.base import ClockReading, Mutation
 from scylla_store.embedders import HashingEmbedder
-from scylla_store.errors import DatabaseUnavailable, EmbedderUnavailable, IndexUnavailable
-from scylla_store.identity import item_digest
+from scylla_store.errors import DatabaseUnavailable, EmbedderTimeout, EmbedderUnavailable, IndexUnavailable
+from scylla_store.identity import ItemId, item_digest
 from scylla_store.intents import Bookkeeping, Kind, Ref
 from scylla_store.items import SyncStatus
 from scylla_store.testing import FailingEmbedder
@@ -424,3 +424,63 @@ def test_a_later_letter_replaces_an_earlier_one_that_a_faster_clock_wrote() -> N
     # Then the letter is about that one
     [letter] = core.database.letters(after=None, limit=10)
     assert letter.write_id == later.intent.write_id
+
+
+# -- texts that the embedder never finishes
+
+
+def hanging() -> Core:
+    """Calls with a "bad" text in them do not end in time."""
+    return Core(
+        embedder=FailingEmbedder(lambda text: "bad" in text, error=EmbedderTimeout("late"), inner=HashingEmbedder(8))
+    )
+
+
+def rounds(core: Core, number: int) -> None:
+    """Drains, and works off what they send."""
+    for _ in range(number):
+        core.clock.advance(3600)
+        core.dispatcher.sent.clear()
+        core.parts.drain.run()
+        for refs in list(core.dispatcher.sent):
+            core.work(*refs)
+
+
+def test_a_text_that_makes_the_embedder_hang_becomes_a_dead_letter_and_holds_nobody_up() -> None:
+    # Given a batch with such a document among others
+    core = hanging()
+    items = [ItemId(("docs",), f"k{number}") for number in range(6)]
+    refs = [core.ref(core.put("bad" if number == 3 else "good", item)) for number, item in enumerate(items)]
+    # When it is tried, nobody is to blame yet
+    report = core.work(*refs)
+    assert (report.waiting, report.retry, report.dead) == (6, [], 0)
+    # Then each goes alone the next time, and the others are searchable
+    rounds(core, 1)
+    assert [len(sent) for sent in core.dispatcher.sent] == [1] * 6
+    assert [bool(core.points(item)) for item in items] == [True, True, True, False, True, True]
+    # And as others are embedded between its attempts, they are counted to the end
+    for number in range(core.settings.sync.max_attempts):
+        core.work(core.ref(core.put("good", ItemId(("docs",), f"later{number}"))))
+        rounds(core, 1)
+    [letter] = core.database.letters(after=None, limit=9)
+    assert (letter.item, letter.reason, letter.attempts) == (
+        items[3],
+        "EmbedderTimeout",
+        core.settings.sync.max_attempts,
+    )
+    assert core.refs() == []
+
+
+def test_an_embedder_that_answers_nobody_costs_no_document_an_attempt() -> None:
+    # Given an embedder that hangs whatever it is asked
+    core = Core(embedder=FailingEmbedder(error=EmbedderTimeout("late"), inner=HashingEmbedder(8)))
+    receipts = [core.put("text", ItemId(("docs",), f"k{number}")) for number in range(3)]
+    core.work(*map(core.ref, receipts))
+    # When they are tried again and again
+    rounds(core, 12)
+    # Then no attempt is counted, although the circuit is open most of the time
+    entries = core.database.outbox.get([receipt.intent for receipt in receipts])
+    assert [entry.attempts for entry in entries.values()] == [0, 0, 0]
+    # And each still goes alone
+    assert {entry.error for entry in entries.values()} == {"EmbedderTimeout: late"}
+    assert core.database.letters(after=None, limit=9) == []
