@@ -138,13 +138,24 @@ def _namespace_digest(namespace: Namespace) -> str:
 
 def prefix_digests(namespace: Sequence[str]) -> list[str]:
     """Digests of every prefix of a namespace, from its first label to all of it."""
-    return [namespace_digest(namespace[: depth + 1]) for depth in range(len(namespace))]
+    return list(_prefix_digests(tuple(namespace)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _prefix_digests(namespace: Namespace) -> tuple[str, ...]:
+    return tuple(namespace_digest(namespace[: depth + 1]) for depth in range(len(namespace)))
 
 
 def item_digest(item: ItemId) -> str:
     """Digest of an item's identity: 32 hexadecimal digits."""
-    encoded = len(item.namespace).to_bytes(1, "big") + _encode((*item.namespace, item.key))
+    key = item.key.encode()
+    encoded = _with_depth(item.namespace) + len(key).to_bytes(4, "big") + key
     return hashlib.blake2b(encoded, digest_size=16, person=b"item").hexdigest()
+
+
+@functools.lru_cache(maxsize=4096)
+def _with_depth(namespace: Namespace) -> bytes:
+    return len(namespace).to_bytes(1, "big") + _encode(namespace)
 
 
 def item_slice(digest: str) -> int:

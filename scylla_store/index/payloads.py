@@ -27,12 +27,10 @@ def seen_point(identifier: str, payload: dict[str, Any] | None) -> SeenPoint:
     payload = payload or {}
     item: Any = payload.get("item")
     version: Any = payload.get("version")
-    fingerprint: Any = payload.get("fingerprint")
-    item = item if isinstance(item, str) else ""
-    is_version = isinstance(version, int) and not isinstance(version, bool) and version >= 0
-    if item and is_version and isinstance(fingerprint, str) and fingerprint:
-        return SeenPoint(identifier, item, version, fingerprint, payload)
-    return SeenPoint(identifier, item, 0, "", payload)
+    mark: Any = payload.get("fingerprint")
+    if type(item) is str and type(version) is int and version >= 0 and type(mark) is str and item and mark:
+        return SeenPoint(identifier, item, version, mark, payload)
+    return SeenPoint(identifier, item if isinstance(item, str) else "", 0, "", payload)
 
 
 def is_unchanged(payload: dict[str, Any] | None, fingerprint: str) -> bool:

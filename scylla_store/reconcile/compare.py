@@ -96,10 +96,10 @@ def item_of(point: SeenPoint) -> ItemId | None:
     """Whose point it is, by what it says of itself; None when that does not make sense."""
     namespace: Any = point.payload.get("namespace")
     key: Any = point.payload.get("key")
-    if not isinstance(key, str) or not isinstance(namespace, list) or not all(isinstance(x, str) for x in namespace):
+    if not isinstance(key, str) or not isinstance(namespace, list) or set(map(type, namespace)) != {str}:
         return None
     item = ItemId(tuple(namespace), key)
-    return item if namespace and item_digest(item) == point.item else None
+    return item if item_digest(item) == point.item else None
 
 
 def _is_exact(view: View, row: Row, seen: Sequence[SeenPoint], recipe: Recipe) -> bool:

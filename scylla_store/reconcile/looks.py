@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from scylla_store.clock import SECOND, Clock
 from scylla_store.database.base import Database, Position, Waiting
@@ -21,6 +22,14 @@ _MOST_WAITING = 5000
 _MOST_PLACES = 10_000
 _ITEMS = 100
 """Items that are looked at again in one step, with their bodies."""
+
+
+class Seen(NamedTuple):
+    """A row with its item's digest and the points that were there right after it was read."""
+
+    row: Cells
+    digest: str
+    points: Sequence[SeenPoint]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +76,23 @@ class Looks:
         self._skew = int(settings.clock.max_clock_skew * SECOND)
         self._grace = int(settings.reconcile.grace * SECOND)
 
-    def read(self, after: Position | None, limit: int) -> tuple[list[Cells], dict[str, list[SeenPoint]]]:
-        """A page of rows, and their points by item."""
+    def read(self, after: Position | None, limit: int) -> list[Seen]:
+        """A page of rows with their points."""
         rows = self._database.scan(after=after, limit=limit)
-        return rows, self._index.points_of([item_digest(row.id) for row in rows])
+        digests = [item_digest(row.id) for row in rows]
+        points = self._index.points_of(digests)
+        return [Seen(row, digest, points.get(digest, [])) for row, digest in zip(rows, digests, strict=True)]
 
-    def first(
-        self, rows: Sequence[Cells], seen: Mapping[str, Sequence[SeenPoint]], *, full: bool
-    ) -> tuple[list[Suspect], int]:
+    def first(self, page: Sequence[Seen], *, full: bool) -> tuple[list[Suspect], int]:
         """Those of the rows that differ from the points that were seen; and how many of all have a dead letter."""
         now = self._clock()
         suspects: list[Suspect] = []
         dead = 0
-        for cells in rows:
-            view, digest = self._view(cells, now), item_digest(cells.id)
+        for seen in page:
+            view = self._view(seen.row, now)
             dead += view.anchor_only
-            if self._differs(view, seen.get(digest, []), digest, now, full) is not None:
-                suspects.append(Suspect(cells.id, _identity(view)))
+            if self._differs(view, seen.points, seen.digest, now, full) is not None:
+                suspects.append(Suspect(seen.row.id, _identity(view)))
         return suspects, dead
 
     def absent(self, met: Mapping[ItemId, str]) -> list[Suspect]:

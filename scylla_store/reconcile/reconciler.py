@@ -228,8 +228,9 @@ class Reconciler:
             raise LeaseLost("Another reconciliation took over; this one stops")
         self._check_clock()
         steps.take()
-        self._store(walk)
-        self._file(walk)
+        if walk.phase != END:  # the end is stored after the report; its step files nothing
+            self._store(walk)
+            self._file(walk)
 
     def _store(self, walk: Round) -> None:
         walk.updated_at = self._clock()

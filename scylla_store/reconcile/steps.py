@@ -93,22 +93,22 @@ class Steps:
         walk, suspects, compared = self._walk, list[Suspect](), 0
         while compared < self._pace.step and len(suspects) < _SUSPECTS:
             try:
-                rows, seen = self._ahead.take(self._looks.read, walk.position, self._rows_a_page)
+                page = self._ahead.take(self._looks.read, walk.position, self._rows_a_page)
             except TombstoneLimit as exc:
                 walk.skip(exc)
                 continue
-            if not rows:
+            if not page:
                 walk.phase, walk.position = NAMESPACES, None
                 break
-            walk.position = rows[-1].id
-            self._rows_a_page = self._fitting(sum(len(row.body or b"") for row in rows) // len(rows))
+            walk.position = page[-1].row.id
+            self._rows_a_page = self._fitting(sum(len(seen.row.body or b"") for seen in page) // len(page))
             self._ahead.start(self._looks.read, walk.position, self._rows_a_page)
             if not walk.dry_run:
-                self._registry.register({row.id.namespace for row in rows})
-            some, dead = self._looks.first(rows, seen, full=walk.full)
+                self._registry.register({seen.row.id.namespace for seen in page})
+            some, dead = self._looks.first(page, full=walk.full)
             suspects += some
             walk.counts["dead"] += dead
-            compared += len(rows)
+            compared += len(page)
         walk.counts["scanned"] += compared
         self._judge(suspects)
 

@@ -48,16 +48,14 @@ RECONCILING: tuple[Mutant, ...] = (
         "reconcile: the position is stored without what is to be filed",
         "Repairs are filed right after.",
         "reconcile/reconciler.py",
-        """        self._store(walk)
-        self._file(walk)
-
-    def _store""",
-        """        filing, walk.filing = walk.filing, []
-        self._store(walk)
-        walk.filing = filing
-        self._file(walk)
-
-    def _store""",
+        """            self._store(walk)
+            self._file(walk)
+""",
+        """            filing, walk.filing = walk.filing, []
+            self._store(walk)
+            walk.filing = filing
+            self._file(walk)
+""",
         _TESTS,
         unseen="after every schedule a whole reconciliation follows, which files it again",
     ),

@@ -385,6 +385,7 @@ def _counted(core: Core, count: Callable[..., None]) -> Reconciler:
         core.settings,
         parts.clock,
         lambda: None,  # type: ignore[arg-type]
+        reads_ahead=False,
     )
 
 
