@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from scylla_store.embedders import HashingEmbedder
-from scylla_store.errors import EmbedderUnavailable, IndexThrottled, IndexUnavailable
-from scylla_store.settings.options import BreakerSettings
-from scylla_store.testing import FailingEmbedder
+from scylla_store.errors import EmbedderUnavailable, IndexThrottled, IndexUnavailable, TransientError
+from scylla_store.settings.options import BreakerSettings, EmbedderSettings
+from scylla_store.testing import FailingEmbedder, HangingEmbedder
 from tests.unit.core import ITEM, SETTINGS, Core, raises
 
 OPENS_AT = 2
@@ -92,3 +93,26 @@ def test_a_put_asks_neither_of_them(broken: str) -> None:
 
     assert core.ix.calls[asked:] == []
     assert embedder.calls == []
+
+
+def test_searches_beside_an_embedder_that_hangs_all_end_and_say_so_until_it_answers() -> None:
+    # Given an embedder that answers nobody, and that may be waited for a twentieth of a second
+    embedder = HangingEmbedder(inner=HashingEmbedder(8))
+    core = Core(settings=replace(QUICKLY, embedder=EmbedderSettings(timeout=0.05)), embedder=embedder)
+
+    def search(_: int) -> BaseException | None:
+        try:
+            core.parts.searcher.search((), "tea", vector=None, limit=1, offset=0, min_score=None)
+        except TransientError as exc:
+            return exc
+        return None
+
+    # When some search at the same time: one of them makes the call, the others wait for their turn
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            ends = list(pool.map(search, range(8)))
+    finally:
+        embedder.release.set()
+    # Then all of them have ended, with an error that says when to try again, after one call in all
+    assert [type(end) for end in ends if not isinstance(end, EmbedderUnavailable)] == []
+    assert embedder.calls == [["tea"]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -85,18 +84,21 @@ class Items:
 
     def keys(self, namespace: Namespace, *, after: str | None, limit: int) -> list[Cells]:
         """See `Database.keys`. Rows without a head (only the mark of a letter is left) do not count."""
-        return self._keys(namespace, after, limit, sys.maxsize, _ROWS_PER_PAGE)
+        return self._keys(namespace, after, limit)
 
-    def _keys(self, namespace: Namespace, after: str | None, limit: int, max_bytes: int, page: int) -> list[Cells]:
+    def _keys(self, namespace: Namespace, after: str | None, limit: int, max_bytes: int | None = None) -> list[Cells]:
         found: list[Cells] = []
         partition = labels(namespace)
         try:
             while len(found) < limit:
                 wanted = limit - len(found)
                 name, start = ("scan_from_start", []) if after is None else ("scan", [text(after)])
-                answers = self._session.pages(name, [partition, *start, integer(wanted)], page=min(page, wanted))
-                read = (_cells(namespace, *row) for rows in answers for row in rows)
-                cells = list(within(read, max_bytes))
+                values = [partition, *start, integer(wanted)]
+                if max_bytes is None:
+                    cells = [_cells(namespace, *row) for row in self._session.rows(name, values, page=_ROWS_PER_PAGE)]
+                else:
+                    answers = self._session.pages(name, values, page=min(_ROWS_PER_PART, wanted))
+                    cells = list(within((_cells(namespace, *row) for rows in answers for row in rows), max_bytes))
                 found += [row for row in cells if row.head is not None]
                 if len(cells) < wanted:
                     break
@@ -111,7 +113,7 @@ class Items:
         """See `Database.scan`: what is left of the namespace, else rows of the next ones by token."""
         while True:
             if after is not None and after[0] and after[1] is not None:
-                found = self._keys(after[0], after[1], limit, max_bytes, _ROWS_PER_PART)
+                found = self._keys(after[0], after[1], limit, max_bytes)
                 if found:
                     return found
             rows = self._rows_behind(_token(after), limit, max_bytes)
@@ -131,7 +133,7 @@ class Items:
             following = self._first_between(token, LAST_TOKEN)
         if following is None:
             return []
-        found = self._keys(following, None, limit, max_bytes, _ROWS_PER_PART)
+        found = self._keys(following, None, limit, max_bytes)
         return found or [Cells(ItemId(following, _LAST_KEY), 0, None)]
 
     def _first_between(self, start: int, end: int) -> Namespace | None:
