@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from scylla_store.clock import SECOND, Clock
-from scylla_store.database.base import Database, Position, Waiting
+from scylla_store.database.base import Database, Waiting
 from scylla_store.errors import NewerFormat
 from scylla_store.identity import ItemId, item_digest, point_id
 from scylla_store.index.base import Index, SeenPoint
@@ -76,9 +76,8 @@ class Looks:
         self._skew = int(settings.clock.max_clock_skew * SECOND)
         self._grace = int(settings.reconcile.grace * SECOND)
 
-    def read(self, after: Position | None, limit: int) -> list[Seen]:
-        """A page of rows with their points."""
-        rows = self._database.scan(after=after, limit=limit)
+    def seen(self, rows: Sequence[Cells]) -> list[Seen]:
+        """The rows with the points that are there now."""
         digests = [item_digest(row.id) for row in rows]
         points = self._index.points_of(digests)
         return [Seen(row, digest, points.get(digest, [])) for row, digest in zip(rows, digests, strict=True)]

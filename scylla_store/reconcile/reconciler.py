@@ -22,7 +22,6 @@ from scylla_store.identity import SLICES
 from scylla_store.index.base import Index
 from scylla_store.monitoring import tagged
 from scylla_store.points import Recipe
-from scylla_store.reconcile.ahead import Ahead
 from scylla_store.reconcile.compare import Drift
 from scylla_store.reconcile.looks import Looks
 from scylla_store.reconcile.pace import Pace
@@ -62,7 +61,7 @@ class Reconciler:
 
     Args:
         sleep, monotonic: for the pace, and for waiting until another one is through.
-        reads_ahead: the next page is read in another thread while one is compared.
+        reads_ahead: the next pages are read in other threads while one is compared.
     """
 
     def __init__(
@@ -219,8 +218,10 @@ class Reconciler:
         return walk
 
     def _steps(self, walk: Round, rate: float | None) -> Steps:
-        pace, ahead = Pace(rate, self._sleep, self._monotonic), Ahead(enabled=self._reads_ahead)
-        return Steps(walk, pace, ahead, self._database, self._index, self._registry, self._looks, self._clock)
+        pace = Pace(rate, self._sleep, self._monotonic)
+        return Steps(
+            walk, pace, self._database, self._index, self._registry, self._looks, self._clock, reads_ahead=self._reads_ahead
+        )  # fmt: skip
 
     def _take(self, walk: Round, steps: Steps) -> None:
         """One step, then its position with the repairs that are due, then the repairs: after a kill the step is repeated, or what was noted is filed."""

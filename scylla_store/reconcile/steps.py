@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from scylla_store.clock import SECOND, Clock
-from scylla_store.database.base import Database
+from scylla_store.database.base import Database, Position
 from scylla_store.errors import TombstoneLimit
 from scylla_store.identity import SLICES, ItemId, item_digest
 from scylla_store.index.base import Index, SeenPoint
 from scylla_store.reconcile.ahead import Ahead
 from scylla_store.reconcile.compare import Drift, item_of
-from scylla_store.reconcile.looks import Looks, Suspect
+from scylla_store.reconcile.looks import Looks, Seen, Suspect
 from scylla_store.reconcile.pace import Pace
 from scylla_store.reconcile.rounds import END, LETTERS, NAMESPACES, POINTS, ROWS, Round
 from scylla_store.registry import REGISTER_AGAIN, Registry
+from scylla_store.rows import Cells
 
 _POINTS = 1000
 _MOST_SLICES = 512
@@ -23,14 +24,12 @@ _BEYOND = 2**53
 
 _ROWS = 500
 _SUSPECTS = 500
-_PAGE_BYTES = 8_000_000
-_FIRST_PAGE = 50
 
 _Page = tuple[list[SeenPoint], "str | None"]
 
 
 class Steps:
-    """Takes one round on, step by step; while one page is compared, the next is read.
+    """Takes one round on, step by step. While a page is compared, the points of the next are read, and the rows after those.
 
     Phase 1, points -> rows, slice by slice: points of items that have no row, and points that do not say whose they are.
     Phase 2, rows -> points: all other differences. Phase 3: namespaces without items leave the list.
@@ -39,17 +38,17 @@ class Steps:
     """
 
     def __init__(
-        self, walk: Round, pace: Pace, ahead: Ahead, database: Database, index: Index, registry: Registry, looks: Looks, clock: Clock
+        self, walk: Round, pace: Pace, database: Database, index: Index, registry: Registry, looks: Looks, clock: Clock, *, reads_ahead: bool
     ) -> None:  # fmt: skip
         self._walk = walk
         self._pace = pace
-        self._ahead = ahead
+        self._pages = Ahead(enabled=reads_ahead)
+        self._scans = Ahead(enabled=reads_ahead)
         self._database = database
         self._index = index
         self._registry = registry
         self._looks = looks
         self._clock = clock
-        self._rows_a_page = min(pace.step, _FIRST_PAGE)
 
     def take(self) -> None:
         """One step, at the pace; the round says then where it is, and which repairs are due."""
@@ -69,10 +68,10 @@ class Steps:
         """Some slices, or a part of large ones; after the last one the points that are in none."""
         walk, met, seen = self._walk, dict[ItemId, str](), 0
         while seen < self._pace.step and walk.phase == POINTS:
-            found, after = self._ahead.take(self._read_points, walk.slice, walk.width, walk.after)
+            found, after = self._pages.take(self._read_points, walk.slice, walk.width, walk.after)
             _pass(walk, len(found), after)
             if walk.phase == POINTS:
-                self._ahead.start(self._read_points, walk.slice, walk.width, walk.after)
+                self._pages.start(self._read_points, walk.slice, walk.width, walk.after)
             seen += len(found)
             for point in found:
                 item = item_of(point)
@@ -93,7 +92,7 @@ class Steps:
         walk, suspects, compared = self._walk, list[Suspect](), 0
         while compared < self._pace.step and len(suspects) < _SUSPECTS:
             try:
-                page = self._ahead.take(self._looks.read, walk.position, self._rows_a_page)
+                page = self._pages.take(self._read_rows, walk.position)
             except TombstoneLimit as exc:
                 walk.skip(exc)
                 continue
@@ -101,8 +100,7 @@ class Steps:
                 walk.phase, walk.position = NAMESPACES, None
                 break
             walk.position = page[-1].row.id
-            self._rows_a_page = self._fitting(sum(len(seen.row.body or b"") for seen in page) // len(page))
-            self._ahead.start(self._looks.read, walk.position, self._rows_a_page)
+            self._pages.start(self._read_rows, walk.position)
             if not walk.dry_run:
                 self._registry.register({seen.row.id.namespace for seen in page})
             some, dead = self._looks.first(page, full=walk.full)
@@ -112,9 +110,15 @@ class Steps:
         walk.counts["scanned"] += compared
         self._judge(suspects)
 
-    def _fitting(self, size: int) -> int:
-        """How many rows of that many bytes a page may have, so that it takes little memory."""
-        return max(1, min(self._pace.step, _ROWS, _PAGE_BYTES // (1 + size)))
+    def _read_rows(self, after: Position | None) -> list[Seen]:
+        """A page of rows with their points; in the thread that reads ahead, if there is one."""
+        rows = self._scans.take(self._scan, after)
+        if rows:
+            self._scans.start(self._scan, rows[-1].id)
+        return self._looks.seen(rows)
+
+    def _scan(self, after: Position | None) -> list[Cells]:
+        return self._database.scan(after=after, limit=min(self._pace.step, _ROWS))
 
     # -- the list of namespaces
 

@@ -327,7 +327,6 @@ def test_killed_anywhere_it_goes_on_where_it_was_and_counts_everything_once(
 ) -> None:
     """Dies at each of its requests once, and is started again."""
     monkeypatch.setattr("scylla_store.reconcile.pace._STEP", 4)
-    monkeypatch.setattr("scylla_store.reconcile.steps._FIRST_PAGE", 2)
     monkeypatch.setattr("scylla_store.reconcile.steps._ROWS", 2)
     core = indexed(9)
     remove(core, item(1), 0, 1, 2, 3)
