@@ -160,20 +160,22 @@ class Session:
         return next(self.each([statement], deadline or self.deadline(), write=False))
 
     def pages(self, name: str, values: Values, *, page: int) -> Iterator[list[tuple[Any, ...]]]:
-        """Rows of a select page by page: who stops asking has not fetched the others."""
+        """Rows of a select page by page, each asked for when the one before it is there: who stops has fetched one more."""
         statement = self.bound(name, values)
         statement.fetch_size = page
         deadline = self.deadline()
         sent = self._send(statement, deadline, write=False)
         while True:
             rows = sent if isinstance(sent, StoreError) else self._rows(sent, write=False, all_pages=False)
-            if isinstance(rows, StoreError):
+            if isinstance(sent, StoreError) or isinstance(rows, StoreError):
                 raise rows
+            is_last = not sent.future.has_more_pages
+            if not is_last:
+                deadline.extend()
+                sent.future.start_fetching_next_page()
             yield rows
-            if isinstance(sent, StoreError) or not sent.future.has_more_pages:
+            if is_last:
                 return
-            deadline.extend()
-            sent.future.start_fetching_next_page()
 
     def write(self, name: str, values: Values) -> None:
         """Runs a write."""
