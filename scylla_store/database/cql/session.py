@@ -165,9 +165,11 @@ class Session:
         statement.fetch_size = page
         deadline = self.deadline()
         sent = self._send(statement, deadline, write=False)
+        if isinstance(sent, StoreError):
+            raise sent
         while True:
-            rows = sent if isinstance(sent, StoreError) else self._rows(sent, write=False, all_pages=False)
-            if isinstance(sent, StoreError) or isinstance(rows, StoreError):
+            rows = self._rows(sent, write=False, all_pages=False)
+            if isinstance(rows, StoreError):
                 raise rows
             is_last = not sent.future.has_more_pages
             if not is_last:
