@@ -8,7 +8,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
@@ -17,15 +17,14 @@ from scylla_store.breakers import Breaker, BreakingEmbedder, BreakingIndex
 from scylla_store.clock import SECOND, Clock, VersionClock, system_clock
 from scylla_store.database.base import Database
 from scylla_store.dispatch import Dispatcher
-from scylla_store.drain import Drain, Scope
+from scylla_store.drain import Drain
 from scylla_store.embedders.base import Embedder, EmbedFunction
+from scylla_store.engine import Engine
 from scylla_store.errors import ConfigurationError, EmbedderUnavailable, IndexUnavailable, StoreClosed
 from scylla_store.executor import InProcessExecutor
-from scylla_store.heartbeats import EVERY, Heart
+from scylla_store.heartbeats import Heart
 from scylla_store.index.base import Index, IndexSpecification
-from scylla_store.intents import Ref
 from scylla_store.monitoring import Metrics
-from scylla_store.outlook import observe
 from scylla_store.points import Recipe
 from scylla_store.publisher import Publisher
 from scylla_store.reads import Reader
@@ -39,9 +38,6 @@ from scylla_store.worker import Worker
 from scylla_store.writes import Writer
 
 log = logging.getLogger(__name__)
-
-_PIECE = 0.2
-"""Seconds of a reconciliation between two tasks, where one thread does all."""
 
 _MAKING = 0.1
 """Seconds that `close` waits for a part that is just being made."""
@@ -182,7 +178,7 @@ class Parts:
             from scylla_store.contrib.celery.dispatcher import CeleryDispatcher
 
             return CeleryDispatcher(self.settings)
-        return InProcessExecutor(lambda: _Engine(self))
+        return InProcessExecutor(lambda: Engine(self))
 
     @made_once
     def guard(self) -> SkewGuard:
@@ -304,43 +300,6 @@ class Parts:
     def lock_of(self, what: str) -> threading.RLock:
         """This process's lock of one part: one that a thread held during a fork would stay held in the child for ever."""
         return self._locks.setdefault((os.getpid(), what), threading.RLock())
-
-
-class _Engine:
-    """What the in-process executor runs."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._reconcile_at = time.monotonic() + parts.settings.reconcile.interval
-        self._look_at = 0.0
-        self._was_pending = False
-
-    def open(self) -> None:
-        self._parts.open_index()
-        if self._parts.rebuild.is_on():
-            self._reconcile_at = 0.0
-
-    def work(self, refs: Sequence[Ref]) -> None:
-        self._parts.heart.count(self._parts.worker.work(refs).acked)
-
-    def catch_up(self, scope: Scope) -> None:
-        summary = self._parts.drain.run(scope if self._parts.is_embedded else Scope.DUE)
-        if summary is not None and (summary.pending or self._was_pending) and time.monotonic() >= self._look_at:
-            # Written down only while there is something to do: an idle store writes nothing to its disk.
-            self._parts.heart.beat()
-            observe(self._parts.database, summary)
-            self._look_at, self._was_pending = time.monotonic() + EVERY, bool(summary.pending)
-        is_due = self._parts.reconciles_by_itself and time.monotonic() >= self._reconcile_at
-        if is_due and not self._parts.dispatcher.backlog():
-            report = self._parts.reconciler.go_on(_PIECE)
-            if report is not None:
-                settings = self._parts.settings.reconcile
-                pause = settings.grace if self._parts.rebuild.is_on() else settings.interval
-                self._reconcile_at = time.monotonic() + pause
-
-    def data_version(self) -> int:
-        version: Callable[[], int] | None = getattr(self._parts.database, "data_version", None)
-        return 0 if version is None else version()
 
 
 def load_dotted(path: str, option: str) -> Any:
