@@ -172,7 +172,8 @@ def test_expired_rows_that_nobody_cleaned_up_are_drift_only_when_no_clock_is_bef
 def test_a_row_that_cannot_be_decoded_is_reported_and_left_alone() -> None:
     core = indexed(3)
     cells = core.database.read([item(1)])[item(1)]
-    body = b"\xff" + (cells.body or b"")[1:]
+    body = cells.body or b""
+    body = bytes([body[0] ^ 0xFF]) + body[1:]
     core.database.write([Mutation(item(1), cells.version, cells.head or b"", body)])
 
     found = run(core)
