@@ -76,10 +76,12 @@ class Relay:
     async def close(self) -> None:
         """Cuts everything, late requests included, and frees the port."""
         await self._stop_listening()
-        await self.cut()
         for task in self._late:
             task.cancel()
-        await asyncio.gather(*self._late, return_exceptions=True)
+        # A connection accepted just now has a task that has not begun: cancelled so early, it would never close its socket.
+        while asyncio.all_tasks() - {asyncio.current_task()}:
+            await self.cut()
+            await asyncio.sleep(0)
         self._reservation.close()
 
     async def _stop_listening(self) -> None:
@@ -167,9 +169,11 @@ class Relay:
         await asyncio.sleep(seconds)
         with contextlib.suppress(OSError):  # a server that is down by then loses the request, as a network would
             reader, writer = await asyncio.open_connection(HOST, self._target)
-            writer.write(request)
-            await reader.read(_CHUNK)
-            writer.close()
+            try:
+                writer.write(request)
+                await reader.read(_CHUNK)
+            finally:
+                _reset(writer)
 
 
 async def _read_request(reader: asyncio.StreamReader) -> bytes | None:
