@@ -1,7 +1,7 @@
 r"""Paths into a document: `title`, `author.name`, `sections[2].text`, `sections[*].text`.
 
 A path is names joined by dots; `[2]` is one element of a list (from 0), `[*]` all of them. A backslash takes the meaning
-from the character after it, so that the key `a.b` is written `a\.b`, `x[0]` is `x\[0]`, and a backslash is `\\`.
+from the character after it, so that the key `a.b` is written `a\.b`, `x[0]` is `x\[0\]`, and a backslash is `\\`.
 `$` alone stands for the whole document; a key that is called so is `\$`.
 """
 

@@ -53,6 +53,11 @@ def encode_value(
     """
     if not isinstance(value, dict):
         raise ValidationError(f"{argument} must be a dictionary (a JSON object), not {type(value).__name__}")
+    return encode_json(value, encoder=encoder, max_bytes=max_bytes, max_depth=max_depth, argument=argument)
+
+
+def encode_json(value: object, *, encoder: Encoder | None, max_bytes: int, max_depth: int, argument: str) -> bytes:
+    """Any value in JSON, under the rules of a document: see `encode_value`."""
     converted = None if encoder is None else _Converted(encoder)
     try:
         text = (_PLAIN if converted is None else _json(converted)).encode(value)
@@ -158,8 +163,8 @@ _LEAVES = frozenset((str, int, float, bool, type(None)))
 _NODES = frozenset((dict, list, tuple))
 
 
-def _is_plain(value: dict[Any, Any], max_depth: int) -> bool:
-    """Whether the value is made of plain types, with strings as keys, and nested within the bound.
+def _is_plain(value: object, max_depth: int) -> bool:
+    """Whether the value is an object made of plain types, with strings as keys, and nested within the bound.
 
     That is what the C encoder does not tell. Goes level by level, so that the loops over children run in C.
     """
@@ -206,6 +211,10 @@ class _Check:
 
     def run(self, value: object) -> None:
         """Raises ValidationError for the first thing that is wrong, in document order."""
+        value = self._resolved(value)
+        if not isinstance(value, (dict, list, tuple)):
+            self._check_leaf(value)
+            return
         trail = [self._children(value)]
         while trail:
             step = next(trail[-1], None)

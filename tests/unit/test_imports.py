@@ -81,7 +81,7 @@ def layer(module: str) -> str:
     """Which rule a module follows."""
     if module in CONTRACTS:
         return "contract"
-    if module in PURE:
+    if module in PURE or module.startswith("scylla_store.filters"):
         return "pure"
     if module == "scylla_store.wiring":
         return "wiring"
