@@ -21,6 +21,7 @@
     │   ├── BadVector
     │   ├── DocumentFailed        the embedder failed on this document again and again
     │   ├── TombstoneLimit
+    │   ├── ScanLimitReached      an answer takes more rows than one call may look at
     │   ├── DatabaseRefused
     │   ├── IndexRefused
     │   └── StoreClosed
@@ -146,6 +147,10 @@ class TombstoneLimit(PermanentError):
     namespace: tuple[str, ...] = ()
     token: int | None = None
     """Of the partition, where a scan met no row that says which namespace it is."""
+
+
+class ScanLimitReached(PermanentError):
+    """The answer takes looking at more rows than limits.max_scanned allows; narrow the prefix, or raise the limit."""
 
 
 class DatabaseRefused(PermanentError):

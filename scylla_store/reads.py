@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from scylla_store.clock import SECOND, VersionClock, past_for_all
 from scylla_store.cursors import from_cursor, to_cursor
 from scylla_store.database.base import Database
-from scylla_store.errors import DamagedRow, ValidationError
+from scylla_store.errors import DamagedRow, ScanLimitReached, ValidationError
+from scylla_store.filters import Filter, Subject
 from scylla_store.identity import ItemId, Namespace, checked_ids, checked_key, checked_namespace
 from scylla_store.intents import Kind, Ref, new_intent
 from scylla_store.items import Item, Page
@@ -20,6 +22,8 @@ MOST = 10_000
 """Largest `limit` of one call."""
 
 _NAMESPACES = 200
+_FILTERED = 200
+"""Rows that are read at a time when a filter looks at them: some will not match."""
 
 
 class Reader:
@@ -39,6 +43,7 @@ class Reader:
         self._clock = clock
         self._margin = int(settings.sync.margin * SECOND)
         self._skew = int(settings.clock.max_clock_skew * SECOND)
+        self._most = settings.limits.max_scanned
 
     def rows(self, ids: Sequence[ItemId], *, damaged: Callable[[DamagedRow], None] | None = None) -> dict[ItemId, Row]:
         """Rows that a reader sees now. One that cannot be decoded is told to `damaged` and left out; None: it is raised."""
@@ -89,47 +94,84 @@ class Reader:
         self._publisher.collect([Ref(intents[0])])
         return Row(row.id, row.version, row.head, granted, row.body, row.letter)
 
-    def page(self, prefix: object, *, limit: int = 100, cursor: str | None = None) -> Page[Item]:
-        """Items under the prefix by namespace and key, exact."""
+    def page(
+        self, prefix: object, *, limit: int = 100, cursor: str | None = None, where: Filter | None = None
+    ) -> Page[Item]:
+        """Items under the prefix by namespace and key, exact. With a filter it ends after `limits.max_scanned` rows."""
         namespace = checked_namespace(prefix, argument="prefix", prefix=True)
         limit = checked_limit(limit)
-        call = ["list", list(namespace)]
+        call = ["list", list(namespace), *([] if where is None else [where.digest])]
         position = from_cursor(cursor, call)
+        if where is not None:
+            return self._filtered(namespace, position, limit, call, where)
         items: list[Item] = []
         for row in self._scan(namespace, position, limit + 1):
             if len(items) == limit:
-                last = items[-1]
-                return Page(items, to_cursor(call, [list(last.namespace), last.key]))
+                return Page(items, _cursor_after(call, items[-1]))
             items.append(Item.of(row))
         return Page(items, None)
 
-    def count(self, prefix: Namespace) -> int:
-        """How many items a reader sees under the prefix: reads them all."""
-        return sum(1 for _ in self._scan(prefix, None, MOST))
+    def _filtered(
+        self, prefix: Namespace, position: Sequence[Any] | None, limit: int, call: list[Any], where: Filter
+    ) -> Page[Item]:
+        """Goes on after the last row that was looked at, whether it matched or not."""
+        items: list[Item] = []
+        last: ItemId | None = None
+        for looked, (item, row) in enumerate(self._walk(prefix, position, max(limit + 1, _FILTERED))):
+            if last is not None and (looked == self._most or len(items) == limit):
+                return Page(items, _cursor_after(call, last))
+            last = item
+            if row is not None and (found := _matching(row, where)) is not None:
+                items.append(found)
+        return Page(items, None)
+
+    def count(self, prefix: Namespace, where: Filter | None = None) -> int:
+        """How many items a reader sees under the prefix (that match): reads them all."""
+        rows = self._scan(prefix, None, MOST)
+        return sum(1 for row in rows if where is None or _matching(row, where) is not None)
+
+    def count_some(self, prefix: Namespace, where: Filter) -> int:
+        """How many items match; raises ScanLimitReached when that takes more than `limits.max_scanned` rows."""
+        count = 0
+        for looked, (_, row) in enumerate(islice(self._walk(prefix, None, MOST), self._most + 1)):
+            if looked == self._most:
+                raise ScanLimitReached(
+                    f"More than limits.max_scanned = {self._most} rows lie under the prefix: count with exact=True, which reads "
+                    "all of them, or narrow the prefix"
+                )
+            count += row is not None and _matching(row, where) is not None
+        return count
 
     def _scan(self, prefix: Namespace, position: Sequence[Any] | None, page: int) -> Iterator[Row]:
         """Visible rows under the prefix after the position, in order."""
+        return (row for _, row in self._walk(prefix, position, page) if row is not None)
+
+    def _walk(
+        self, prefix: Namespace, position: Sequence[Any] | None, page: int
+    ) -> Iterator[tuple[ItemId, Row | None]]:
+        """All rows under the prefix after the position, in order; None for one that no reader sees."""
         started: Namespace | None = None
         if position is not None:
             labels, key = position
             started = tuple(labels)
-            yield from self._scan_namespace(started, str(key), page)
+            yield from self._walk_namespace(started, str(key), page)
         elif prefix:
             # It comes before all that lies under it, and often holds all that is wanted: then nothing has to be listed.
             started = prefix
-            yield from self._scan_namespace(prefix, None, page)
+            yield from self._walk_namespace(prefix, None, page)
         for namespace in self.all_namespaces(prefix, started):
-            yield from self._scan_namespace(namespace, None, page)
+            yield from self._walk_namespace(namespace, None, page)
 
-    def _scan_namespace(self, namespace: Namespace, after: str | None, page: int) -> Iterator[Row]:
+    def _walk_namespace(
+        self, namespace: Namespace, after: str | None, page: int
+    ) -> Iterator[tuple[ItemId, Row | None]]:
         page = min(page, 1000)
         while True:
             cells = self._database.keys(namespace, after=after, limit=page)
             now = self._clock.now()
             for found in cells:
                 row = decode(found)
-                if row is not None and row.is_visible(now):
-                    yield row
+                yield found.id, row if row is not None and row.is_visible(now) else None
             if len(cells) < page:
                 return
             after = cells[-1].id.key
@@ -173,6 +215,17 @@ class Reader:
                 shown = cut
             last = namespace
         return Page(found, None)
+
+
+def _cursor_after(call: list[Any], last: ItemId | Item) -> str:
+    return to_cursor(call, [list(last.namespace), last.key])
+
+
+def _matching(row: Row, where: Filter) -> Item | None:
+    """The item of a visible row, when the filter asks for it."""
+    item = Item.of(row)
+    is_match = where.matches(Subject(item.key, item.value, row.head.created_at, row.version))
+    return item if is_match else None
 
 
 def checked_limit(limit: object, argument: str = "limit", least: int = 1) -> int:

@@ -14,6 +14,7 @@ from scylla_store.dead_letters import DeadLetters
 from scylla_store.dispatch import Dispatcher
 from scylla_store.embedders.base import Embedder, EmbedFunction
 from scylla_store.errors import ConfigurationError, StoreClosed
+from scylla_store.filters import parse_filter
 from scylla_store.health import Examination, Health
 from scylla_store.identity import Namespace, checked_namespace, namespace_digest
 from scylla_store.index.base import Index
@@ -190,9 +191,26 @@ class ScyllaStore:
         hits = parts.searcher.search(prefix, query, vector=vector, limit=limit, offset=offset, min_score=min_score)
         return Hits(hits, is_rebuilding=parts.rebuild.is_on())
 
-    def list(self, prefix: Sequence[str], *, limit: int = 100, cursor: str | None = None) -> Page[Item]:
-        """Documents under the prefix, by namespace and key, from the database: exact."""
-        return self._started().reader.page(prefix, limit=limit, cursor=cursor)
+    def list(
+        self,
+        prefix: Sequence[str],
+        *,
+        filter: dict[str, Any] | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Item]:
+        """Documents under the prefix, by namespace and key, from the database: exact.
+
+        With a filter one call looks at `limits.max_scanned` rows at most. So a page may be short, or empty, and still have
+        a cursor: only a page without one is the last.
+
+        Args:
+            filter: what the documents must match: docs/reference/filters.md.
+            cursor: of the last page, for the same prefix and filter.
+        """
+        parts = self._started()
+        where = parse_filter(filter, encoder=parts.encoder)
+        return parts.reader.page(prefix, limit=limit, cursor=cursor, where=where)
 
     def list_namespaces(
         self,
@@ -206,14 +224,24 @@ class ScyllaStore:
         """Namespaces that begin and end with these labels, cut to `max_depth` labels, each one once."""
         return self._started().reader.list_namespaces(prefix, suffix, max_depth=max_depth, limit=limit, cursor=cursor)
 
-    def count(self, prefix: Sequence[str], *, exact: bool = False) -> int:
-        """How many documents are under the prefix: those that the index knows, or exactly (reads them all)."""
+    def count(self, prefix: Sequence[str], *, filter: dict[str, Any] | None = None, exact: bool = False) -> int:
+        """How many documents are under the prefix: those that the index knows, or exactly (reads them all).
+
+        With a filter it is always exact, from the database; without `exact` it looks at `limits.max_scanned` rows at most.
+
+        Raises:
+            ScanLimitReached: there are more rows than that; the message says what to do.
+        """
         namespace = checked_namespace(prefix, argument="prefix", prefix=True)
+        parts = self._started()
+        where = parse_filter(filter, encoder=parts.encoder)
         if exact:
-            return self._started().reader.count(namespace)
-        self.parts.open_index()
+            return parts.reader.count(namespace, where)
+        if where is not None:
+            return parts.reader.count_some(namespace, where)
+        parts.open_index()
         digest = namespace_digest(namespace) if namespace else None
-        return self.parts.index.count(prefix=digest, now=self.parts.clock.now())
+        return parts.index.count(prefix=digest, now=parts.clock.now())
 
     # -- operating
 

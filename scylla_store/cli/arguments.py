@@ -78,8 +78,11 @@ def _from_json(text: str) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def parse_document(text: str) -> Any:
-    """The document of a command line: JSON, '@file', or '-' for standard input; click's BadParameter when it is no JSON."""
+def parse_document(text: str, name_of: str = "VALUE") -> Any:
+    """The document of a command line: JSON, '@file', or '-' for standard input; click's BadParameter when it is no JSON.
+
+    `name_of` is what the command line calls it, for the message.
+    """
     name = "standard input" if text == "-" else text[1:]
     try:
         if text == "-":
@@ -87,11 +90,11 @@ def parse_document(text: str) -> Any:
         elif text.startswith("@"):
             text = Path(name).read_text(encoding="utf-8")
     except (OSError, ValueError) as exc:
-        raise click.BadParameter(f"{name} cannot be read: {exc}", param_hint="VALUE") from None
+        raise click.BadParameter(f"{name} cannot be read: {exc}", param_hint=name_of) from None
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise click.BadParameter(f"is not JSON: {exc}", param_hint="VALUE") from None
+        raise click.BadParameter(f"is not JSON: {exc}", param_hint=name_of) from None
 
 
 def parse_assignment(text: str) -> tuple[str, str]:

@@ -148,6 +148,9 @@ def _hit_lines(hits: list[Hit]) -> Iterator[str]:
 
 @click.command("list")
 @click.argument("prefix", type=PREFIX, default="/")
+@click.option(
+    "--filter", "filter_text", metavar="JSON", help='Only documents that match, such as {"year": {"$gt": 2000}}.'
+)
 @click.option("--limit", type=int, default=100, show_default=True, help="Most entries, 1 to 10,000.")
 @click.option("--cursor", help="Where the last page ended.")
 @click.option("--namespaces", is_flag=True, help="List namespaces instead of documents.")
@@ -157,12 +160,20 @@ def _hit_lines(hits: list[Hit]) -> Iterator[str]:
 def list_documents(
     call: Invocation,
     prefix: tuple[str, ...],
+    filter_text: str | None,
     limit: int,
     cursor: str | None,
     namespaces: bool,
     max_depth: int | None,
 ) -> None:
-    """List the documents (or the namespaces) under PREFIX."""
+    """List the documents (or the namespaces) under PREFIX.
+
+    With --filter a page may be short and still say that there is more: each call looks at limits.max_scanned rows at most.
+    The filter is JSON, @FILE, or - for standard input; docs/reference/filters.md says what it may hold.
+    """
+    if namespaces and filter_text is not None:
+        raise click.UsageError("--filter and --namespaces exclude each other")
+    wanted = None if filter_text is None else parse_document(filter_text, "--filter")
     with call.store() as store:
         if namespaces:
             labels = store.list_namespaces(prefix, max_depth=max_depth, limit=limit, cursor=cursor)
@@ -170,7 +181,7 @@ def list_documents(
             call.output.answer(document, [format_namespace(one) for one in labels.items])
             following = labels.cursor
         else:
-            page: Page[Item] = store.list(prefix, limit=limit, cursor=cursor)
+            page: Page[Item] = store.list(prefix, filter=wanted, limit=limit, cursor=cursor)
             document = {"items": [item_document(item) for item in page.items], "cursor": page.cursor}
             call.output.answer(document, (f"{item_name(item)}  {shorten(to_json(item.value))}" for item in page.items))
             following = page.cursor

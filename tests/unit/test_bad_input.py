@@ -62,6 +62,11 @@ NO_VECTORS: list[object] = [
 QUERIES: list[object] = ["", " \n", 5, b"words", ["words"], SURROGATE, "x" * 1_048_577]
 CURSORS: list[object] = ["", "abc", b"abc", 5, SURROGATE, "é", [], True]
 
+FILTERS: list[object] = [
+    "text", [], 5, True, {1: 2}, {"a": math.nan}, {"a": b"x"}, {"a": {"$gtr": 1}}, {"$or": []}, {"a": {"$gt": None}}, {"a..b": 1},
+    {SURROGATE: 1}, {"$key": 1}, {"a": {"$in": list(range(1001))}}, {"a": {"$eq": _loop()}}, {"a": {"$eq": _nested(200)}},
+]  # fmt: skip
+
 CASES: list[tuple[str, Call]] = [
     *(("value", lambda s, v=v: s.put(NS, "k", v)) for v in VALUES),
     *(("key", lambda s, v=v: s.put(NS, v, {})) for v in KEYS),
@@ -95,6 +100,10 @@ CASES: list[tuple[str, Call]] = [
     *(("offset", lambda s, v=v: s.search(NS, "words", offset=v)) for v in LIMITS[1:]),
     *(("max_depth", lambda s, v=v: s.list_namespaces(max_depth=v)) for v in (0, -1, True, "1", 1.5)),
     *(("cursor", lambda s, v=v: s.list(NS, cursor=v)) for v in CURSORS),
+    *(("cursor", lambda s, v=v: s.list(NS, cursor=v, filter={"a": 1})) for v in CURSORS),
+    *(("filter", lambda s, v=v: s.list(NS, filter=v)) for v in FILTERS),
+    *(("filter", lambda s, v=v: s.count(NS, filter=v)) for v in FILTERS),
+    *(("filter", lambda s, v=v: s.count(NS, filter=v, exact=True)) for v in FILTERS),
     *(("cursor", lambda s, v=v: s.list_namespaces(cursor=v)) for v in CURSORS),
     *(("cursor", lambda s, v=v: s.dead_letters.list(cursor=v)) for v in CURSORS),
     *(("prefix", lambda s, v=v: s.list(v)) for v in NAMESPACES[1:]),

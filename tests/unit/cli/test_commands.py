@@ -57,6 +57,39 @@ def test_what_was_put_can_be_got_listed_searched_and_deleted(run: Run) -> None:
     assert run("delete", "docs/alice", "tea").exit_code == NOT_FOUND
 
 
+def test_a_listing_takes_a_filter(run: Run, tmp_path: Path) -> None:
+    # Given two documents
+    for key, year in (("old", 1990), ("new", 2020)):
+        answer(run("put", "docs", key, json.dumps({"year": year}), "--json"))
+    asked = '{"year": {"$gt": 2000}}'
+    (tmp_path / "filter.json").write_text(asked)
+    # Then the filter is JSON, a file or standard input
+    for call in (("list", "docs", "--filter", asked), ("list", "docs", "--filter", f"@{tmp_path / 'filter.json'}")):
+        assert [item["key"] for item in answer(run(*call, "--json"))["items"]] == ["new"]
+    piped = run("list", "docs", "--filter", "-", "--json", stdin=asked)
+    assert [item["key"] for item in answer(piped)["items"]] == ["new"]
+    # And a short page says that there is more
+    page = run("-o", "limits.max_scanned=1", "list", "docs", "--filter", '{"year": 1990}', "--json")
+    assert answer(page) == {"items": [], "cursor": answer(page)["cursor"]}
+    following = run("list", "docs", "--filter", '{"year": 1990}', "--cursor", answer(page)["cursor"], "--json")
+    assert [item["key"] for item in answer(following)["items"]] == ["old"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("list", "docs", "--filter", "{"), "--filter"),
+        (("list", "docs", "--filter", '{"a": {"$gtr": 1}}'), "filter.a.$gtr is no operator; did you mean $gt"),
+        (("list", "docs", "--filter", "{}", "--namespaces"), "--filter and --namespaces exclude each other"),
+    ],
+)
+def test_a_wrong_filter_is_a_wrong_use(run: Run, arguments: tuple[str, ...], said: str) -> None:
+    result = run(*arguments)
+
+    assert result.exit_code == USAGE
+    assert said in result.output
+
+
 def test_people_read_lines(run: Run) -> None:
     assert "Stored docs tea (new" in run("put", "docs", "tea", '{"text": "hot"}').stdout
     assert "Stored docs tea (replaced" in run("put", "docs", "tea", '{"text": "hotter"}').stdout
