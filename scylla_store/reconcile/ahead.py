@@ -1,4 +1,4 @@
-"""Reading what comes next while the last is compared: databases and servers are waited for half as long."""
+"""Reading what comes next while the last is compared: databases and servers are waited for at the same time."""
 
 from __future__ import annotations
 
@@ -9,29 +9,38 @@ from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
+_Read = tuple[Callable[..., object], tuple[object, ...]]
+
 
 class Ahead:
-    """One read that is under way, for whoever asks for exactly that one next.
+    """Reads that are under way, in the order in which somebody will probably ask for exactly them. Safe to use from several threads.
 
     Args:
-        enabled: False reads nothing before it is asked for, and all in the thread that asks.
+        depth: how many at most; 0 reads nothing before it is asked for, and all in the thread that asks.
     """
 
-    def __init__(self, *, enabled: bool) -> None:
-        self._enabled = enabled
-        self._asked: tuple[Any, ...] | None = None
-        self._answer: Future[Any] = Future()
+    def __init__(self, depth: int) -> None:
+        self._depth = depth
+        self._lock = threading.Lock()
+        self._answers: dict[_Read, Future[Any]] = {}
 
     def start(self, read: Callable[..., object], *arguments: object) -> None:
-        """Begins to read in a thread of its own, for which nobody waits when the process ends."""
-        if self._enabled:
-            self._asked, self._answer = (read, arguments), Future()
-            threading.Thread(target=_fill, args=(self._answer, read, arguments), name="ahead", daemon=True).start()
+        """Begins to read in a thread of its own, for which nobody waits when the process ends. Nothing when enough is under way."""
+        with self._lock:
+            if (read, arguments) in self._answers or len(self._answers) >= self._depth:
+                return
+            answer = self._answers[(read, arguments)] = Future()
+        threading.Thread(target=_fill, args=(answer, read, arguments), name="ahead", daemon=True).start()
 
     def take(self, read: Callable[..., T], *arguments: object) -> T:
-        """The answer, from what was begun if it was this. Raises what reading raised."""
-        asked, self._asked = self._asked, None
-        return cast("T", self._answer.result()) if asked == (read, arguments) else read(*arguments)
+        """The answer, from what was begun if this was. Raises what reading raised. What was begun before this is forgotten."""
+        with self._lock:
+            answer = None
+            while self._answers and answer is None:
+                asked = next(iter(self._answers))
+                begun = self._answers.pop(asked)
+                answer = begun if asked == (read, arguments) else None
+        return read(*arguments) if answer is None else cast("T", answer.result())
 
 
 def _fill(answer: Future[Any], read: Callable[..., object], arguments: tuple[object, ...]) -> None:

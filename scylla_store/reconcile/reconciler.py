@@ -22,6 +22,7 @@ from scylla_store.identity import SLICES
 from scylla_store.index.base import Index
 from scylla_store.monitoring import tagged
 from scylla_store.points import Recipe
+from scylla_store.reconcile.collector import sparing_collector
 from scylla_store.reconcile.compare import Drift
 from scylla_store.reconcile.looks import Looks
 from scylla_store.reconcile.pace import Pace
@@ -119,20 +120,25 @@ class Reconciler:
         rate = max_rate if max_rate is not None or full else self._settings.max_rate
         told = progress or (lambda _: None)
         if dry_run:
-            walk = Round.new(by="call", full=full, dry_run=True, now=self._clock())
-            steps = self._steps(walk, rate)
-            while walk.phase != END:
-                steps.take()
-                told(_progress(walk))
-            return walk.report(self._clock())
+            return self._compared(full, rate, told)
         self._wait_for_lease(patience)
-        with self._released():
+        with self._released(), sparing_collector():
             walk = self._resumed("call", full=full)
             steps = self._steps(walk, rate)
             while walk.phase != END:
                 self._take(walk, steps)
                 told(_progress(walk))
             return self._end(walk)
+
+    def _compared(self, full: bool, rate: float | None, told: Callable[[Progress], None]) -> ReconcileReport:
+        """A round that leaves no trace."""
+        walk = Round.new(by="call", full=full, dry_run=True, now=self._clock())
+        steps = self._steps(walk, rate)
+        with sparing_collector():
+            while walk.phase != END:
+                steps.take()
+                told(_progress(walk))
+        return walk.report(self._clock())
 
     def go_on(self, seconds: float) -> ReconcileReport | None:
         """Beat's piece: at most about so many seconds of the round at hand; its report when it has ended by then.
@@ -145,7 +151,7 @@ class Reconciler:
             return None
         if not self._begin():
             return None
-        with self._released():
+        with self._released(), sparing_collector():
             end = self._monotonic() + seconds
             walk = self._resumed("beat", full=False)
             steps = self._steps(walk, self._settings.max_rate)

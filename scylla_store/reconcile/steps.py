@@ -25,11 +25,14 @@ _BEYOND = 2**53
 _ROWS = 500
 _SUSPECTS = 500
 
+_PAGES_AHEAD = 2
+"""While one page of points is decoded here, the server looks for another."""
+
 _Page = tuple[list[SeenPoint], "str | None"]
 
 
 class Steps:
-    """Takes one round on, step by step. While a page is compared, the points of the next are read, and the rows after those.
+    """Takes one round on, step by step. While a page is compared, the points of the next two are read, and the rows after those.
 
     Phase 1, points -> rows, slice by slice: points of items that have no row, and points that do not say whose they are.
     Phase 2, rows -> points: all other differences. Phase 3: namespaces without items leave the list.
@@ -42,8 +45,8 @@ class Steps:
     ) -> None:  # fmt: skip
         self._walk = walk
         self._pace = pace
-        self._pages = Ahead(enabled=reads_ahead)
-        self._scans = Ahead(enabled=reads_ahead)
+        self._pages = Ahead(_PAGES_AHEAD if reads_ahead else 0)
+        self._scans = Ahead(1 if reads_ahead else 0)
         self._database = database
         self._index = index
         self._registry = registry
@@ -72,6 +75,8 @@ class Steps:
             _pass(walk, len(found), after)
             if walk.phase == POINTS:
                 self._pages.start(self._read_points, walk.slice, walk.width, walk.after)
+            if walk.after is None and walk.slice + walk.width < SLICES:  # unless the width changes, that follows
+                self._pages.start(self._read_points, walk.slice + walk.width, walk.width, None)
             seen += len(found)
             for point in found:
                 item = item_of(point)
@@ -115,6 +120,7 @@ class Steps:
         rows = self._scans.take(self._scan, after)
         if rows:
             self._scans.start(self._scan, rows[-1].id)
+            self._pages.start(self._read_rows, rows[-1].id)
         return self._looks.seen(rows)
 
     def _scan(self, after: Position | None) -> list[Cells]:

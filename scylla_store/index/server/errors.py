@@ -34,6 +34,7 @@ FATES = {
     "qdrant_client.common.client_exceptions.QdrantException": Fate.UNAVAILABLE,
     "qdrant_client.common.client_exceptions.ResourceExhaustedResponse": Fate.THROTTLED,
     "pydantic_core._pydantic_core.ValidationError": Fate.UNAVAILABLE,  # an answer that is not Qdrant's: a proxy's page
+    "json.decoder.JSONDecodeError": Fate.UNAVAILABLE,
     "httpx.HTTPError": Fate.UNAVAILABLE,
     "httpx.StreamError": Fate.UNAVAILABLE,
     "httpx.InvalidURL": Fate.MISCONFIGURED,

@@ -162,20 +162,14 @@ class QdrantServer:
         self, condition: Any, after: str | None, limit: int, *, payload: bool | list[str] = True
     ) -> tuple[list[SeenPoint], str | None]:
         """Points by id. The server begins with its offset, we begin after it."""
-        records, more = self._connection.call(
-            lambda client: client.scroll(
-                self._name,
-                condition,
-                limit=limit + 1,
-                offset=after,
-                with_payload=payload,
-                with_vectors=False,
-                consistency=self._consistency,
-            )
-        )
-        points = [seen_point(str(record.id), record.payload) for record in records if str(record.id) != after]
+        from scylla_store.index.server.scrolling import Scroll, scroll
+
+        wanted = Scroll(self._name, condition, after, limit + 1, payload, self._consistency)
+        grpc = self._connection.settings.prefer_grpc
+        found, has_more = self._connection.call(lambda client: scroll(client, wanted, grpc=grpc))
+        points = [point for point in found if point.id != after]
         page = points[:limit]
-        return page, page[-1].id if len(points) > limit or more is not None else None
+        return page, page[-1].id if len(points) > limit or has_more else None
 
     @property
     def _consistency(self) -> models.ReadConsistencyType | None:

@@ -52,6 +52,7 @@ def client(strict_qdrant: StrictQdrant) -> Iterator[QdrantClient]:
         (("refuse",), IndexUnavailable),
         (("answer", 429), IndexThrottled),
         (("answer", 500), IndexUnavailable),
+        (("answer", 200), IndexUnavailable),  # not Qdrant, but something before it
         (("answer", 503), IndexUnavailable),
         (("answer", 404), IndexUnavailable),
         (("answer", 400), IndexRefused),

@@ -26,7 +26,7 @@ class Source:
 
 
 def test_what_was_begun_is_read_once_and_not_in_the_thread_that_takes_it() -> None:
-    source, ahead = Source(), Ahead(enabled=True)
+    source, ahead = Source(), Ahead(2)
     ahead.start(source.read, 7)
     assert ahead.take(source.read, 7) == 7
     assert source.asked == [7]
@@ -34,27 +34,40 @@ def test_what_was_begun_is_read_once_and_not_in_the_thread_that_takes_it() -> No
 
 
 def test_what_was_not_begun_is_read_when_it_is_asked_for() -> None:
-    source, ahead = Source(), Ahead(enabled=True)
+    source, ahead = Source(), Ahead(2)
     ahead.start(source.read, 7)
     assert ahead.take(source.read, 8) == 8
 
 
+def test_so_many_reads_are_under_way_at_most_and_those_before_what_is_taken_are_forgotten() -> None:
+    source, ahead = Source(), Ahead(2)
+    # Given more than may be begun
+    for number in (7, 8, 9):
+        ahead.start(source.read, number)
+    assert ahead.take(source.read, 8) == 8
+    # When a place is free again
+    ahead.start(source.read, 9)
+    # Then what was begun is read once, and what nobody wanted is read anew
+    assert [ahead.take(source.read, 9), ahead.take(source.read, 7)] == [9, 7]
+    assert sorted(source.asked) == [7, 7, 8, 9]
+
+
 def test_an_answer_is_taken_once() -> None:
-    source, ahead = Source(), Ahead(enabled=True)
+    source, ahead = Source(), Ahead(2)
     ahead.start(source.read, 7)
     assert [ahead.take(source.read, 7), ahead.take(source.read, 7)] == [7, 7]
     assert source.asked == [7, 7]
 
 
 def test_what_reading_raised_is_raised_where_it_is_taken() -> None:
-    source, ahead = Source(), Ahead(enabled=True)
+    source, ahead = Source(), Ahead(2)
     ahead.start(source.read, -1)
     with pytest.raises(IndexUnavailable, match="it is down"):
         ahead.take(source.read, -1)
 
 
 def test_disabled_it_reads_in_the_thread_that_asks() -> None:
-    source, ahead = Source(), Ahead(enabled=False)
+    source, ahead = Source(), Ahead(0)
     ahead.start(source.read, 7)
     assert source.asked == []
     assert ahead.take(source.read, 7) == 7
