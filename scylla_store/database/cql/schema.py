@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from scylla_store.clock import SECOND, Clock
 from scylla_store.database.cql.cluster import shut_down
+from scylla_store.database.cql.connection import check_version
 from scylla_store.database.cql.errors import translated
-from scylla_store.database.cql.session import Session, check_version
+from scylla_store.database.cql.session import Session
 from scylla_store.database.cql.statements import bootstrap, migrations, statements
 from scylla_store.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
 

@@ -7,10 +7,10 @@ import struct
 import pytest
 
 from scylla_store.database.cql.cluster import contact_point
+from scylla_store.database.cql.connection import check_version
 from scylla_store.database.cql.encoding import labels, texts
 from scylla_store.database.cql.items import allowed_ttl
 from scylla_store.database.cql.schema import replication
-from scylla_store.database.cql.session import check_version
 from scylla_store.database.cql.statements import migrations, statements
 from scylla_store.errors import ConfigurationError, SchemaMismatch
 
