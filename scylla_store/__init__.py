@@ -27,11 +27,13 @@ from scylla_store.errors import (
     ValidationError,
 )
 from scylla_store.items import Hit, Item, Page, Put, SyncStatus
+from scylla_store.patterns import ANY_LABEL
 from scylla_store.receipts import Receipt
 from scylla_store.settings.options import Settings
 from scylla_store.store import ScyllaStore
 
 __all__ = [
+    "ANY_LABEL",
     "BadVector",
     "ClockSkew",
     "CollectionMismatch",

@@ -14,6 +14,7 @@ from scylla_store.filters import Filter, Subject
 from scylla_store.identity import ItemId, Namespace, checked_ids, checked_key, checked_namespace
 from scylla_store.intents import Kind, Ref, new_intent
 from scylla_store.items import Item, Page
+from scylla_store.patterns import Pattern
 from scylla_store.publisher import Publisher
 from scylla_store.rows import Row, decode, stamp
 from scylla_store.settings.options import Settings
@@ -195,22 +196,22 @@ class Reader:
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[Namespace]:
-        """Namespaces by prefix and suffix, cut to `max_depth` labels, each one once."""
-        start = checked_namespace(prefix, argument="prefix", prefix=True)
-        end = checked_namespace(suffix, argument="suffix", prefix=True)
+        """Namespaces that match, cut to `max_depth` labels, each one once. It ends after `limits.max_scanned` namespaces."""
+        start, end = Pattern.of(prefix, "prefix"), Pattern.of(suffix, "suffix")
         if max_depth is not None and (isinstance(max_depth, bool) or not isinstance(max_depth, int) or max_depth < 1):
             raise ValidationError(f"max_depth must be a whole number of at least 1, not {max_depth!r}")
         limit = checked_limit(limit)
-        call = ["list_namespaces", list(start), list(end), max_depth]
+        call = ["list_namespaces", start.as_json(), end.as_json(), max_depth]
         position = from_cursor(cursor, call)
         found: list[Namespace] = []
-        last = None if position is None else tuple(position)
-        shown = None if last is None or max_depth is None else last[:max_depth]
-        for namespace in self.all_namespaces(start, last):
+        last = None if position is None else tuple(position[0])
+        shown = None if position is None or position[1] is None else tuple(position[1])
+        for looked, namespace in enumerate(self.all_namespaces(start.fixed, last)):
             cut = namespace[:max_depth]
-            if cut != shown and namespace[len(namespace) - len(end) :] == end:
-                if len(found) == limit:
-                    return Page(found, to_cursor(call, list(last or ())))
+            is_wanted = cut != shown and start.begins(namespace) and end.ends(namespace)
+            if looked == self._most or (is_wanted and len(found) == limit):
+                return Page(found, to_cursor(call, [list(last or ()), shown]))
+            if is_wanted:
                 found.append(cut)
                 shown = cut
             last = namespace

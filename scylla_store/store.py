@@ -19,6 +19,7 @@ from scylla_store.health import Examination, Health
 from scylla_store.identity import Namespace, checked_namespace, namespace_digest
 from scylla_store.index.base import Index
 from scylla_store.items import Hits, Item, Page, Put
+from scylla_store.patterns import LabelPattern
 from scylla_store.receipts import Receipt, checked_seconds, wait_for
 from scylla_store.reconcile import Progress, ReconcileReport, resync
 from scylla_store.rows import IndexSpec
@@ -214,14 +215,18 @@ class ScyllaStore:
 
     def list_namespaces(
         self,
-        prefix: Sequence[str] = (),
-        suffix: Sequence[str] = (),
+        prefix: Sequence[LabelPattern] = (),
+        suffix: Sequence[LabelPattern] = (),
         *,
         max_depth: int | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[Namespace]:
-        """Namespaces that begin and end with these labels, cut to `max_depth` labels, each one once."""
+        """Namespaces that begin and end with these labels, cut to `max_depth` labels, each one once; in order.
+
+        `ANY_LABEL` among the labels stands for any one of them. One call looks at `limits.max_scanned` namespaces at most, so
+        a page may be short, or empty, and still have a cursor.
+        """
         return self._started().reader.list_namespaces(prefix, suffix, max_depth=max_depth, limit=limit, cursor=cursor)
 
     def count(self, prefix: Sequence[str], *, filter: dict[str, Any] | None = None, exact: bool = False) -> int:
