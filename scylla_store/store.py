@@ -11,6 +11,7 @@ from typing import Any
 from scylla_store.clock import Clock, system_clock
 from scylla_store.database.base import Database
 from scylla_store.dead_letters import DeadLetters
+from scylla_store.deleting import delete_namespace
 from scylla_store.dispatch import Dispatcher
 from scylla_store.embedders.base import Embedder, EmbedFunction
 from scylla_store.errors import ConfigurationError, StoreClosed
@@ -143,6 +144,22 @@ class ScyllaStore:
     def delete_many(self, keys: Iterable[tuple[Sequence[str], str]], *, wait: float | None = None) -> Receipts:
         """Deletes many documents; receipts come in input order."""
         return self._write(self._started().writer.check_deletes(keys), wait)
+
+    def delete_namespace(self, prefix: Sequence[str], *, progress: Callable[[int], None] | None = None) -> int:
+        """Deletes every document whose namespace begins with these labels; returns how many there were.
+
+        Stopped anywhere, a second call deletes the rest. A put that comes meanwhile wins or loses as beside any delete.
+
+        Args:
+            prefix: at least one label: nothing deletes everything.
+            progress: called after some hundred rows, with the documents deleted so far.
+
+        Raises:
+            PartialFailure: some were not deleted: call again. TombstoneLimit: the rest is deleted, but not what it names.
+        """
+        namespace = checked_namespace(prefix, argument="prefix")
+        parts = self._started()
+        return delete_namespace(parts.database, parts.reader, parts.writer, namespace, progress)
 
     def _write(self, changes: list[Change], wait: float | None) -> Receipts:
         timeout = None if wait is None else checked_seconds(wait, "wait")

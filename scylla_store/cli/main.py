@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from scylla_store.cli import demo, documents, importing, letters, operating, processes, reconciling
+from scylla_store.cli import deleting, demo, documents, importing, letters, operating, processes, reconciling
 from scylla_store.cli.arguments import NAMESPACE_SYNTAX
 from scylla_store.cli.invocation import group_options
 from scylla_store.cli.program import Program
@@ -26,6 +26,7 @@ COMMANDS = (
     documents.put,
     documents.get,
     documents.delete,
+    deleting.delete_namespace,
     documents.search,
     documents.list_documents,
     importing.import_documents,

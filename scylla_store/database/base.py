@@ -200,8 +200,14 @@ class Database(Protocol):
     def refresh(self, item: ItemId, cell: bytes, *, timestamp: int, ttl: int, intents: Sequence[Intent]) -> None:
         """Writes the refresh cell with its own timestamp and TTL (seconds), and intents, in one batch."""
 
-    def keys(self, namespace: Namespace, *, after: str | None, limit: int) -> list[Cells]:
-        """Rows of one namespace that have a head, by key (UTF-8 bytes), after `after`, with bodies. TombstoneLimit when the database gives up."""
+    def keys(
+        self, namespace: Namespace, *, after: str | None, limit: int, max_bytes: int | None = None
+    ) -> list[Cells]:
+        """Rows of one namespace that have a head, by key (UTF-8 bytes), after `after`, with bodies.
+
+        At most `limit` rows, and none after those whose bodies have `max_bytes` together. TombstoneLimit when the database
+        gives up.
+        """
 
     def scan(self, *, after: Position | None, limit: int, max_bytes: int = SCAN_BYTES) -> list[Cells]:
         """Rows of all namespaces that have a head, with bodies, in an order of the database's own, after `after`.

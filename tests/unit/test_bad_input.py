@@ -72,6 +72,7 @@ CASES: list[tuple[str, Call]] = [
     *(("key", lambda s, v=v: s.put(NS, v, {})) for v in KEYS),
     *(("key", lambda s, v=v: s.get(NS, v)) for v in KEYS),
     *(("key", lambda s, v=v: s.delete(NS, v)) for v in KEYS),
+    *(("prefix", lambda s, v=v: s.delete_namespace(v)) for v in NAMESPACES),
     *(("namespace", lambda s, v=v: s.put(v, "k", {})) for v in NAMESPACES),
     *(("namespace", lambda s, v=v: s.get(v, "k")) for v in NAMESPACES),
     *(("namespace", lambda s, v=v: s.delete(v, "k")) for v in NAMESPACES),

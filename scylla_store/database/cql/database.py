@@ -121,9 +121,11 @@ class ScyllaDB:
         """See `Database.refresh`."""
         self._items.refresh(item, cell, timestamp=timestamp, ttl=ttl, intents=intents)
 
-    def keys(self, namespace: Namespace, *, after: str | None, limit: int) -> list[Cells]:
+    def keys(
+        self, namespace: Namespace, *, after: str | None, limit: int, max_bytes: int | None = None
+    ) -> list[Cells]:
         """See `Database.keys`."""
-        return self._items.keys(namespace, after=after, limit=limit)
+        return self._items.keys(namespace, after=after, limit=limit, max_bytes=max_bytes)
 
     def scan(self, *, after: Position | None, limit: int, max_bytes: int = SCAN_BYTES) -> list[Cells]:
         """See `Database.scan`."""

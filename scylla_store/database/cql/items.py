@@ -82,9 +82,11 @@ class Items:
         for _ in self._session.each([batch], self._session.deadline(), write=True):
             pass
 
-    def keys(self, namespace: Namespace, *, after: str | None, limit: int) -> list[Cells]:
+    def keys(
+        self, namespace: Namespace, *, after: str | None, limit: int, max_bytes: int | None = None
+    ) -> list[Cells]:
         """See `Database.keys`. Rows without a head (only the mark of a letter is left) do not count."""
-        return self._keys(namespace, after, limit)
+        return self._keys(namespace, after, limit, max_bytes)
 
     def _keys(self, namespace: Namespace, after: str | None, limit: int, max_bytes: int | None = None) -> list[Cells]:
         found: list[Cells] = []

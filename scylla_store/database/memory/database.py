@@ -107,14 +107,17 @@ class MemoryDatabase:
             self._row(item).put("refresh", Cell(cell, timestamp, now + ttl * SECOND))
             self.tables.write(intents)
 
-    def keys(self, namespace: Namespace, *, after: str | None, limit: int) -> list[Cells]:
+    def keys(
+        self, namespace: Namespace, *, after: str | None, limit: int, max_bytes: int | None = None
+    ) -> list[Cells]:
         """See `Database.keys`."""
         start = None if after is None else after.encode()
         with self._open() as now:
             rows = self._items.get(namespace, {})
             names = sorted((key for key in rows if start is None or key.encode() > start), key=str.encode)
             cells = (_cells(ItemId(namespace, key), rows[key], now) for key in names)
-            return [seen for seen in cells if seen is not None and seen.head is not None][:limit]
+            found = [seen for seen in cells if seen is not None and seen.head is not None][:limit]
+            return found if max_bytes is None else list(within(found, max_bytes))
 
     def scan(self, *, after: Position | None, limit: int, max_bytes: int = SCAN_BYTES) -> list[Cells]:
         """See `Database.scan`."""

@@ -95,10 +95,12 @@ class SQLite:
         self.connect()
         self._items.refresh(item, cell, timestamp=timestamp, ttl=ttl, intents=intents)
 
-    def keys(self, namespace: Namespace, *, after: str | None, limit: int) -> list[Cells]:
+    def keys(
+        self, namespace: Namespace, *, after: str | None, limit: int, max_bytes: int | None = None
+    ) -> list[Cells]:
         """See `Database.keys`."""
         self.connect()
-        return self._items.keys(namespace, after=after, limit=limit)
+        return self._items.keys(namespace, after=after, limit=limit, max_bytes=max_bytes)
 
     def scan(self, *, after: Position | None, limit: int, max_bytes: int = SCAN_BYTES) -> list[Cells]:
         """See `Database.scan`."""

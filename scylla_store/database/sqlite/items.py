@@ -99,13 +99,15 @@ class Items:
             connection.execute(_REFRESH, (to_column(item.namespace), item.key, cell, timestamp, until))
             file(connection, intents)
 
-    def keys(self, namespace: Namespace, *, after: str | None, limit: int) -> list[Cells]:
+    def keys(
+        self, namespace: Namespace, *, after: str | None, limit: int, max_bytes: int | None = None
+    ) -> list[Cells]:
         """See `Database.keys`."""
         now = self._clock()
         with self._connections.reading() as connection:
-            rows = connection.execute(_SCAN, (to_column(namespace), after or "", now, limit)).fetchall()
-        cells = (_cells(namespace, row, now) for row in rows)
-        return [found for found in cells if found is not None]
+            rows = connection.execute(_SCAN, (to_column(namespace), after or "", now, limit))
+            found = (cells for row in rows if (cells := _cells(namespace, row, now)) is not None)
+            return list(found if max_bytes is None else within(found, max_bytes))
 
     def scan(self, *, after: Position | None, limit: int, max_bytes: int) -> list[Cells]:
         """See `Database.scan`."""

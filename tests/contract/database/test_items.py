@@ -245,6 +245,21 @@ def test_pages_of_hostile_keys_are_in_the_order_of_their_bytes(subject: Subject)
     assert set(subject.database.read([row.id for row in rows.values()])) == {row.id for row in rows.values()}
 
 
+def test_a_page_of_keys_ends_when_its_bodies_are_large_enough_and_the_next_goes_on_there(subject: Subject) -> None:
+    namespace = item().namespace
+    rows = [put(ItemId(namespace, f"k{number}"), subject.now(), value=b'"%s"' % (b"x" * 1000)) for number in range(9)]
+    write(subject.database, *rows)
+
+    pages: list[list[Cells]] = []
+    while page := subject.database.keys(
+        namespace, after=pages[-1][-1].id.key if pages else None, limit=7, max_bytes=2500
+    ):
+        pages.append(page)
+
+    assert [len(page) for page in pages] == [3, 3, 3]
+    assert [found.body for page in pages for found in page] == [row.body for row in rows]
+
+
 def test_a_page_has_deleted_heads_and_leaves_out_rows_without_a_head(subject: Subject) -> None:
     namespace = item().namespace
     rows = {key: ItemId(namespace, key) for key in "abcd"}
