@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.embedders.base import Embedder
 from scylla_store.errors import (
     EmbeddedIndexBusy,
@@ -250,15 +251,18 @@ class BreakingIndex:
         limit: int,
         offset: int = 0,
         min_score: float | None = None,
+        where: Condition = ALWAYS,
     ) -> list[Match]:
         """See `Index.query`."""
         with self.breaker.calling():
-            return self._index.query(vector, prefix=prefix, now=now, limit=limit, offset=offset, min_score=min_score)
+            return self._index.query(
+                vector, prefix=prefix, now=now, limit=limit, offset=offset, min_score=min_score, where=where
+            )
 
-    def count(self, *, prefix: str | None, now: int) -> int:
+    def count(self, *, prefix: str | None, now: int, where: Condition = ALWAYS) -> int:
         """See `Index.count`."""
         with self.breaker.calling():
-            return self._index.count(prefix=prefix, now=now)
+            return self._index.count(prefix=prefix, now=now, where=where)
 
     def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
         """See `Index.slices`."""

@@ -86,11 +86,14 @@ class Hits(list[Hit]):
 
     Attributes:
         is_rebuilding: whether the index was being rebuilt from the documents, so that some were not found yet.
+        is_partial: whether there may be more hits, because the filter let through more points than one search looks at
+            (`limits.max_scanned`) and too few of their documents matched.
     """
 
-    def __init__(self, hits: Iterable[Hit] = (), *, is_rebuilding: bool = False) -> None:
+    def __init__(self, hits: Iterable[Hit] = (), *, is_rebuilding: bool = False, is_partial: bool = False) -> None:
         super().__init__(hits)
         self.is_rebuilding = is_rebuilding
+        self.is_partial = is_partial
 
 
 class SyncStatus(str, enum.Enum):

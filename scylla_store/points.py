@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from scylla_store.chunking import chunk, chunker_name
+from scylla_store.errors import DamagedRow
+from scylla_store.filters.facts import facts_of
 from scylla_store.identity import item_digest, item_slice, namespace_digest, point_id, prefix_digests
 from scylla_store.index.base import NEVER
 from scylla_store.rows import Row
 from scylla_store.settings.options import ChunkingSettings
 from scylla_store.texts import texts_of
 
-PAYLOAD_FORMAT = 2
+PAYLOAD_FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Recipe:
     model: str
     chunking: ChunkingSettings
     fields: tuple[str, ...] = ()
+    ranges: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def fingerprint(row: Row, recipe: Recipe, *, anchor_only: bool = False) -> str:
     spec = list(recipe.fields) if row.head.index is None else row.head.index
     parts = [
         row.version, row.head.write_id.hex(), row.head.row_hash.hex(), row.expires_at, recipe.model,
-        chunker_name(recipe.chunking), spec, PAYLOAD_FORMAT, anchor_only,
+        chunker_name(recipe.chunking), spec, PAYLOAD_FORMAT, anchor_only, recipe.ranges,
     ]  # fmt: skip
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16, person=b"fingerprint").hexdigest()
 
@@ -57,7 +60,9 @@ def drafts(row: Row, recipe: Recipe, *, anchor_only: bool = False) -> list[Draft
     """
     digest = item_digest(row.id)
     common = common_payload(row, recipe, digest, fingerprint(row, recipe, anchor_only=anchor_only))
-    pieces = [] if anchor_only else _pieces(row, recipe)
+    value = _value(row, anchor_only)
+    common.update(facts_of(value, row.id.key, recipe.ranges))
+    pieces = [] if anchor_only or value is None else _pieces(value, row, recipe)
     if not pieces:
         payload = {**common, "text_hash": "", "path": None, "start": 0, "end": 0, "ordinal": 0, "count": 1}
         return [Draft(point_id(digest, 0), payload, None)]
@@ -80,7 +85,10 @@ def drafts(row: Row, recipe: Recipe, *, anchor_only: bool = False) -> list[Draft
 
 
 def common_payload(row: Row, recipe: Recipe, digest: str, mark: str) -> dict[str, Any]:
-    """Payload that all points of an item share; `mark` is its fingerprint. No user values: a hit is read from the database."""
+    """Payload that all points of an item share, but for the facts, which need a look at the document.
+
+    `mark` is its fingerprint. No user values: a hit is read from the database.
+    """
     namespace = row.id.namespace
     return {
         "format": PAYLOAD_FORMAT,
@@ -106,11 +114,21 @@ def text_hash(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _pieces(row: Row, recipe: Recipe) -> list[tuple[str, int, int, str]]:
+def _value(row: Row, anchor_only: bool) -> dict[str, Any] | None:
+    """The document. One that cannot be read is a dead letter, and its anchor says nothing of it."""
+    try:
+        return row.value()
+    except DamagedRow:
+        if anchor_only:
+            return None
+        raise
+
+
+def _pieces(value: dict[str, Any], row: Row, recipe: Recipe) -> list[tuple[str, int, int, str]]:
     """Path, start, end and text of each chunk."""
     cut = recipe.chunking
     return [
         (text.path, start, end, text.text[start:end])
-        for text in texts_of(row.value(), row.head.index, recipe.fields)
+        for text in texts_of(value, row.head.index, recipe.fields)
         for start, end in chunk(text.text, unit=cut.unit, size=cut.size, overlap=cut.overlap)
     ]

@@ -122,14 +122,14 @@ class Reader:
             if last is not None and (looked == self._most or len(items) == limit):
                 return Page(items, _cursor_after(call, last))
             last = item
-            if row is not None and (found := _matching(row, where)) is not None:
+            if row is not None and (found := matching(row, where)) is not None:
                 items.append(found)
         return Page(items, None)
 
     def count(self, prefix: Namespace, where: Filter | None = None) -> int:
         """How many items a reader sees under the prefix (that match): reads them all."""
         rows = self._scan(prefix, None, MOST)
-        return sum(1 for row in rows if where is None or _matching(row, where) is not None)
+        return sum(1 for row in rows if where is None or matching(row, where) is not None)
 
     def count_some(self, prefix: Namespace, where: Filter) -> int:
         """How many items match; raises ScanLimitReached when that takes more than `limits.max_scanned` rows."""
@@ -140,7 +140,7 @@ class Reader:
                     f"More than limits.max_scanned = {self._most} rows lie under the prefix: count with exact=True, which reads "
                     "all of them, or narrow the prefix"
                 )
-            count += row is not None and _matching(row, where) is not None
+            count += row is not None and matching(row, where) is not None
         return count
 
     def _scan(self, prefix: Namespace, position: Sequence[Any] | None, page: int) -> Iterator[Row]:
@@ -222,8 +222,8 @@ def _cursor_after(call: list[Any], last: ItemId | Item) -> str:
     return to_cursor(call, [list(last.namespace), last.key])
 
 
-def _matching(row: Row, where: Filter) -> Item | None:
-    """The item of a visible row, when the filter asks for it."""
+def matching(row: Row, where: Filter) -> Item | None:
+    """The item of a visible row, when the filter asks for it; raises DamagedRow."""
     item = Item.of(row)
     is_match = where.matches(Subject(item.key, item.value, row.head.created_at, row.version))
     return item if is_match else None

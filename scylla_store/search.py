@@ -5,19 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scylla_store.clock import VersionClock
+from scylla_store.conditions import ALWAYS, Condition
+from scylla_store.coverage import Coverage
 from scylla_store.embedders.base import Embedder
 from scylla_store.errors import DamagedRow, EmbedderUnavailable, StoreError, TransientError, ValidationError
 from scylla_store.failures import Failure
+from scylla_store.filters import Filter, condition_of
 from scylla_store.identity import ItemId, Namespace, checked_namespace, checked_text, namespace_digest, plain
 from scylla_store.index.base import Index, Match, Vector
-from scylla_store.items import Hit, Item
+from scylla_store.items import Hit, Hits, Item
 from scylla_store.monitoring import Metrics
 from scylla_store.points import text_hash
-from scylla_store.reads import Reader, checked_limit
+from scylla_store.reads import Reader, checked_limit, matching
 from scylla_store.rows import Row
+from scylla_store.settings.options import Settings
 from scylla_store.texts import text_at
 
 log = logging.getLogger(__name__)
@@ -27,6 +32,17 @@ _MOST_FETCH = 1000
 _MOST_QUERY_BYTES = 1_048_576
 _LARGEST = 3.4e38
 """Vectors and scores are 32-bit floats."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a search looks for; `condition` is what the index is asked of the filter."""
+
+    namespace: Namespace
+    wanted: int
+    min_score: float | None
+    where: Filter | None
+    condition: Condition
 
 
 class Searcher:
@@ -40,6 +56,7 @@ class Searcher:
         clock: VersionClock,
         open_index: Callable[[], None],
         metrics: Metrics,
+        settings: Settings,
     ) -> None:
         self._reader = reader
         self._index = index
@@ -47,6 +64,9 @@ class Searcher:
         self._clock = clock
         self._open_index = open_index
         self._metrics = metrics
+        self._ranges = settings.index.range_fields
+        self._coverage = Coverage(index, self._ranges, clock.now)
+        self._most = settings.limits.max_scanned
 
     def search(
         self,
@@ -57,14 +77,21 @@ class Searcher:
         limit: int,
         offset: int,
         min_score: float | None,
-    ) -> list[Hit]:
+        where: Filter | None = None,
+    ) -> Hits:
         """One hit per item, its best chunk, best first. Goes on fetching when items are gone, until `limit` or the end."""
         namespace = checked_namespace(prefix, argument="prefix", prefix=True)
         limit, offset = checked_limit(limit), checked_limit(offset, "offset", least=0)
         _check_score(min_score)
         text, numbers = self._checked_question(query, vector)
+        condition = ALWAYS if where is None else condition_of(where, self._ranges)
+        asked = _Asked(namespace, offset + limit, min_score, where, condition)
         with self._measured():
-            return self._found(namespace, text, numbers, limit, offset, min_score)
+            self._open_index()
+            if where is not None:
+                asked = replace(asked, condition=self._coverage.widened(condition))
+            hits = self._found(asked, self._embedded(text) if numbers is None else numbers)
+        return Hits(hits[offset:], is_partial=hits.is_partial)
 
     @contextmanager
     def _measured(self) -> Iterator[None]:
@@ -75,40 +102,42 @@ class Searcher:
             self._metrics.count("search.failed")
             raise
 
-    def _found(
-        self, namespace: Namespace, text: str, numbers: Vector | None, limit: int, offset: int, min_score: float | None
-    ) -> list[Hit]:
-        self._open_index()
-        vector = self._embedded(text) if numbers is None else numbers
+    def _found(self, asked: _Asked, vector: Vector) -> Hits:
+        """With a filter it looks at `limits.max_scanned` points at most: some of them may be let through in vain."""
         hits: dict[ItemId, Hit] = {}
         tried: set[ItemId] = set()
-        wanted, start = offset + limit, 0
-        size = max(_LEAST_FETCH, min(_MOST_FETCH, 2 * wanted))
-        while len(hits) < wanted:
+        start, is_partial = 0, False
+        size = max(_LEAST_FETCH, min(_MOST_FETCH, 2 * asked.wanted))
+        size = size if asked.where is None else min(size, self._most)
+        while len(hits) < asked.wanted:
+            if asked.where is not None and start >= self._most:
+                is_partial = True
+                break
             found = self._index.query(
                 vector,
-                prefix=namespace_digest(namespace) if namespace else None,
+                prefix=namespace_digest(asked.namespace) if asked.namespace else None,
                 now=self._clock.now(),
                 limit=size,
                 offset=start,
-                min_score=min_score,
+                min_score=asked.min_score,
+                where=asked.condition,
             )
-            best = _best(found, tried, namespace)
+            best = _best(found, tried, asked.namespace)
             tried.update(best)
-            hits.update(self._hydrate(best, wanted - len(hits)))
+            hits.update(self._hydrate(best, asked.wanted - len(hits), asked.where))
             if len(found) < size:
                 break
             start += size
-        return list(hits.values())[offset:wanted]
+        return Hits(list(hits.values())[: asked.wanted], is_partial=is_partial)
 
-    def _hydrate(self, best: dict[ItemId, Match], wanted: int) -> dict[ItemId, Hit]:
-        """Reads as many items as are wanted, and the others only if some of those are gone."""
+    def _hydrate(self, best: dict[ItemId, Match], wanted: int, where: Filter | None) -> dict[ItemId, Hit]:
+        """Reads as many items as are wanted, and the others only if some of those are gone or do not match."""
         hits: dict[ItemId, Hit] = {}
         ids = list(best)
         for part in (ids[:wanted], ids[wanted:]):
             if part and len(hits) < wanted:
                 rows = self._reader.rows(part, damaged=_report)
-                found = ((item, _sound_hit(rows[item], best[item])) for item in part if item in rows)
+                found = ((item, _sound_hit(rows[item], best[item], where)) for item in part if item in rows)
                 hits.update((item, hit) for item, hit in found if hit is not None)
         return hits
 
@@ -167,10 +196,14 @@ def _check_score(min_score: object) -> None:
         raise ValidationError(f"min_score must be a finite number, not {min_score!r}")
 
 
-def _sound_hit(row: Row, match: Match) -> Hit | None:
-    """A damaged document takes no other hit with it: `get` and `list` raise what is only logged here."""
+def _sound_hit(row: Row, match: Match, where: Filter | None) -> Hit | None:
+    """The hit, when the item matches as it is now.
+
+    A damaged document takes no other hit with it: `get` and `list` raise what is only logged here.
+    """
     try:
-        return _hit(row, match)
+        item = Item.of(row) if where is None else matching(row, where)
+        return None if item is None else _hit(item, row, match)
     except DamagedRow as exc:
         _report(exc)
         return None
@@ -180,8 +213,7 @@ def _report(exc: DamagedRow) -> None:
     log.error("A damaged row is left out of a search: %s", exc)
 
 
-def _hit(row: Row, match: Match) -> Hit:
-    item = Item.of(row)
+def _hit(item: Item, row: Row, match: Match) -> Hit:
     payload = match.payload
     fresh = payload.get("write") == row.head.write_id.hex()
     path = payload.get("path")

@@ -187,6 +187,7 @@ class ScyllaStore:
         query: str | None = None,
         *,
         vector: Sequence[float] | None = None,
+        filter: dict[str, Any] | None = None,
         limit: int = 10,
         offset: int = 0,
         min_score: float | None = None,
@@ -199,6 +200,8 @@ class ScyllaStore:
         Args:
             prefix: the first labels of the namespaces to search; `()` for all.
             query: text; or `vector`: finite numbers, as many as the embedder has dimensions.
+            filter: what the items must match as they are now: docs/reference/filters.md. One that the index cannot answer alone
+                makes it look at more points, `limits.max_scanned` at most; `hits.is_partial` says when that was not enough.
             limit: 1 to 10,000 items, after `offset` of them.
             min_score: smallest cosine similarity.
 
@@ -206,8 +209,12 @@ class ScyllaStore:
             IndexUnavailable, EmbedderUnavailable, EmbeddedIndexBusy: try again later.
         """
         parts = self._started()
-        hits = parts.searcher.search(prefix, query, vector=vector, limit=limit, offset=offset, min_score=min_score)
-        return Hits(hits, is_rebuilding=parts.rebuild.is_on())
+        where = parse_filter(filter, encoder=parts.encoder)
+        hits = parts.searcher.search(
+            prefix, query, vector=vector, limit=limit, offset=offset, min_score=min_score, where=where
+        )
+        hits.is_rebuilding = parts.rebuild.is_on()
+        return hits
 
     def list(
         self,

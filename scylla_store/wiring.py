@@ -194,11 +194,14 @@ class Parts:
 
     @made_once
     def recipe(self) -> Recipe:
-        return Recipe(self.embedder.name, self.settings.chunking, self.settings.index.fields)
+        index = self.settings.index
+        return Recipe(self.embedder.name, self.settings.chunking, index.fields, index.range_fields)
 
     @property
     def specification(self) -> IndexSpecification:
-        return IndexSpecification(self.embedder.dimensions, self.embedder.name)
+        return IndexSpecification(
+            self.embedder.dimensions, self.embedder.name, ranges=len(self.settings.index.range_fields)
+        )
 
     @made_once
     def sync(self) -> Sync:
@@ -234,7 +237,9 @@ class Parts:
 
     @made_once
     def searcher(self) -> Searcher:
-        return Searcher(self.reader, self.index, self.embedder, self.clock, self.open_index, self.metrics)
+        return Searcher(
+            self.reader, self.index, self.embedder, self.clock, self.open_index, self.metrics, self.settings
+        )
 
     @made_once
     def encoder(self) -> Callable[[Any], Any] | None:

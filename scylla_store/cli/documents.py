@@ -98,6 +98,9 @@ def delete(call: Invocation, namespace: tuple[str, ...], key: str, wait: bool, t
 @click.argument("query")
 @click.option("--limit", type=int, default=10, show_default=True, help="Most hits, 1 to 10,000.")
 @click.option("--offset", type=int, default=0, show_default=True, help="Hits to skip.")
+@click.option(
+    "--filter", "filter_text", metavar="JSON", help='Only documents that match, such as {"lang": "en"}.'
+)
 @click.option("--min-score", type=float, help="Smallest cosine similarity.")
 @click.option(
     "--wait",
@@ -115,23 +118,33 @@ def search(
     query: str,
     limit: int,
     offset: int,
+    filter_text: str | None,
     min_score: float | None,
     wait: float,
 ) -> None:
     """Find documents under PREFIX by meaning.
 
-    In embedded mode it first indexes what is pending, for at most --wait seconds, and says so when something is left.
+    In embedded mode it first indexes what is pending, for at most --wait seconds, and says so when something is left. The filter is
+    JSON, @FILE, or - for standard input.
     """
+    wanted = None if filter_text is None else parse_document(filter_text, "--filter")
     with call.store(indexes=True) as store:
         pending = 0
         if store.settings.celery.broker_url is None:
             store.parts.open_index()
             pending = wait_for_index(store, wait)
-        hits = store.search(prefix, query, limit=limit, offset=offset, min_score=min_score)
-    document = {"hits": [hit_document(hit) for hit in hits], "pending": pending, "is_rebuilding": hits.is_rebuilding}
+        hits = store.search(prefix, query, filter=wanted, limit=limit, offset=offset, min_score=min_score)
+    document = {
+        "hits": [hit_document(hit) for hit in hits],
+        "pending": pending,
+        "is_rebuilding": hits.is_rebuilding,
+        "is_partial": hits.is_partial,
+    }
     call.output.answer(document, _hit_lines(hits))
     if not hits:
         call.output.note("Nothing found.")
+    if hits.is_partial:
+        call.output.note("There may be more: the filter needs a look at more than limits.max_scanned points.")
     if hits.is_rebuilding:
         call.output.note("The index is being rebuilt, so documents are missing; scylla-store reconcile --full brings them back.")
     if pending:

@@ -3,5 +3,6 @@
 from scylla_store.filters.evaluation import Subject
 from scylla_store.filters.filter import Filter
 from scylla_store.filters.parsing import parse_filter
+from scylla_store.filters.translation import condition_of
 
-__all__ = ["Filter", "Subject", "parse_filter"]
+__all__ = ["Filter", "Subject", "condition_of", "parse_filter"]

@@ -7,8 +7,10 @@ IndexRefused (never works). No method waits longer than the configured timeout.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Union
+
+from scylla_store.conditions import ALWAYS, Condition
 
 Vector = Sequence[float]
 
@@ -43,7 +45,7 @@ class SeenPoint:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A point that a query found; `score` is the cosine similarity, higher is nearer."""
+    """A point that a query found; `score` is the cosine similarity, higher is nearer. Its payload lacks the tokens."""
 
     id: str
     score: float
@@ -52,10 +54,15 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class IndexSpecification:
-    """What the collection must be."""
+    """What the collection must be.
+
+    Attributes:
+        ranges: how many range fields are declared. A collection gets the payload indexes of more when it is set up again.
+    """
 
     dimensions: int
     model: str
+    ranges: int = field(default=0, compare=False)
 
 
 class Index(Protocol):
@@ -106,11 +113,15 @@ class Index(Protocol):
         limit: int,
         offset: int = 0,
         min_score: float | None = None,
+        where: Condition = ALWAYS,
     ) -> list[Match]:
-        """Nearest points, best first, of items under the prefix (its digest; None: all) that are not expired at `now`."""
+        """Nearest points, best first, of items under the prefix (its digest; None: all) that are not expired at `now`.
 
-    def count(self, *, prefix: str | None, now: int) -> int:
-        """How many items (points with ordinal 0) under the prefix are not expired at `now`."""
+        `where`: what else their payloads must fulfil.
+        """
+
+    def count(self, *, prefix: str | None, now: int, where: Condition = ALWAYS) -> int:
+        """How many items (points with ordinal 0) under the prefix are not expired at `now`, and fulfil `where`."""
 
     def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
         """Points of some slices by id, after `after`; and where to go on, or None at the end. None: points in no slice.

@@ -6,6 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from scylla_store.conditions import ALWAYS, Every, No, OneOf, Within
+from scylla_store.conditions import Condition as Asked
+
 Condition = Any
 
 
@@ -29,6 +32,10 @@ class Filters(ABC):
         """The field is a number greater than the bound."""
 
     @abstractmethod
+    def below(self, field: str, bound: int) -> Condition:
+        """The field is a number less than the bound."""
+
+    @abstractmethod
     def has_id(self, identifiers: Collection[str]) -> Condition:
         """The point is one of these."""
 
@@ -50,13 +57,13 @@ class Filters(ABC):
             return self.every(but=[self.above("slice", -1)])
         return self.every(self.above("slice", which.start - 1), but=[self.above("slice", which.stop - 1)])
 
-    def live(self, prefix: str | None, now: int) -> Any:
-        """Points under the prefix that are not expired."""
-        return self.every(*self._live(prefix, now))
+    def live(self, prefix: str | None, now: int, where: Asked = ALWAYS) -> Any:
+        """Points under the prefix that are not expired, and of which this holds."""
+        return self.every(*self._live(prefix, now, where))
 
-    def live_items(self, prefix: str | None, now: int) -> Any:
-        """The first point of each item under the prefix that is not expired."""
-        return self.every(*self._live(prefix, now), self.equals("ordinal", 0))
+    def live_items(self, prefix: str | None, now: int, where: Asked = ALWAYS) -> Any:
+        """The first point of each item under the prefix that is not expired, and of which this holds."""
+        return self.every(*self._live(prefix, now, where), self.equals("ordinal", 0))
 
     def not_newer(self, at_most: int) -> Any:
         """Points whose version is at most this one. One that does not parse counts as version 0."""
@@ -69,6 +76,25 @@ class Filters(ABC):
             by_fingerprint.setdefault(fingerprint, []).append(identifier)
         return self.any(*(self._still(fingerprint, those) for fingerprint, those in by_fingerprint.items()))
 
+    def asked(self, where: Asked) -> Condition:
+        """A condition of ours in the words of the dialect."""
+        if isinstance(where, OneOf):
+            return self.one_of(where.field, where.values)
+        if isinstance(where, No):
+            return self.every(but=[self.asked(where.part)])
+        if isinstance(where, Within):
+            return self._within(where)
+        parts = [self.asked(part) for part in where.parts]
+        if isinstance(where, Every):
+            return self.every(*parts)
+        # The engine takes "at least one of none" for "all".
+        return self.any(*parts) if parts else self.every(but=[self.every()])
+
+    def _within(self, where: Within) -> Condition:
+        above = [] if where.above is None else [self.above(where.field, where.above)]
+        below = [] if where.below is None else [self.below(where.field, where.below)]
+        return self.every(*above, *below)
+
     def _still(self, fingerprint: str, identifiers: list[str]) -> Any:
         if fingerprint:
             return self.every(self.has_id(identifiers), self.equals("fingerprint", fingerprint))
@@ -78,6 +104,7 @@ class Filters(ABC):
         """A payload that parses, with a version above this one. See `payloads.seen_point`."""
         return self.every(self.is_text("item"), self.is_text("fingerprint"), self.above("version", above))
 
-    def _live(self, prefix: str | None, now: int) -> list[Condition]:
+    def _live(self, prefix: str | None, now: int, where: Asked) -> list[Condition]:
         under = [] if prefix is None else [self.equals("prefixes", prefix)]
-        return [*under, self.above("expires_at", now)]
+        asked = [] if where == ALWAYS else [self.asked(where)]
+        return [*under, self.above("expires_at", now), *asked]

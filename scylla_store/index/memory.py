@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.errors import CollectionMismatch, IndexRefused, IndexUnavailable, StoreClosed
 from scylla_store.index.base import IndexSpecification, Match, Point, SeenPoint, Vector
-from scylla_store.index.payloads import is_unchanged, seen_point
+from scylla_store.index.matching import holds
+from scylla_store.index.payloads import UNREAD, is_unchanged, seen_point
 from scylla_store.index.vectors import checked_vectors, float32, lower_bound
 
 
@@ -98,6 +100,7 @@ class MemoryIndex:
         limit: int,
         offset: int = 0,
         min_score: float | None = None,
+        where: Condition = ALWAYS,
     ) -> list[Match]:
         with self._lock:
             wanted = float32(vector)
@@ -106,18 +109,19 @@ class MemoryIndex:
             scores = {
                 identifier: float(np.dot(self._vectors[identifier], _normal(wanted)))
                 for identifier in self._live(prefix, now)
-                if identifier in self._vectors
+                if identifier in self._vectors and holds(where, self._payloads[identifier])
             }
             least = -np.inf if min_score is None else lower_bound(min_score)
             best = sorted((-score, identifier) for identifier, score in scores.items() if score > least)
             return [
-                Match(identifier, -negative, copy.deepcopy(self._payloads[identifier]))
+                Match(identifier, -negative, _read(self._payloads[identifier]))
                 for negative, identifier in best[offset : offset + limit]
             ]
 
-    def count(self, *, prefix: str | None, now: int) -> int:
+    def count(self, *, prefix: str | None, now: int, where: Condition = ALWAYS) -> int:
         with self._lock:
-            return sum(self._payloads[identifier].get("ordinal") == 0 for identifier in self._live(prefix, now))
+            found = (self._payloads[identifier] for identifier in self._live(prefix, now))
+            return sum(payload.get("ordinal") == 0 and holds(where, payload) for payload in found)
 
     def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
         with self._lock:
@@ -156,6 +160,10 @@ class MemoryIndex:
 
 def _copied(point: SeenPoint) -> SeenPoint:
     return replace(point, payload=copy.deepcopy(point.payload))
+
+
+def _read(payload: dict[str, Any]) -> dict[str, Any]:
+    return copy.deepcopy({field: value for field, value in payload.items() if field not in UNREAD})
 
 
 def _is_under(payload: dict[str, Any], prefix: str | None) -> bool:

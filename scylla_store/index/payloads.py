@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from scylla_store.filters.facts import TOKENS
+from scylla_store.filters.ranks import PARTS, field_of
 from scylla_store.index.base import SeenPoint
 
 INDEXED = {
@@ -15,11 +17,23 @@ INDEXED = {
     "prefixes": "keyword",
     "expires_at": "integer",
     "ordinal": "integer",
+    "created_at": "integer",
+    "facts": "keyword",
+    "tokens": "keyword",
 }
 """Fields that requests filter by, with the type of their index: Qdrant's strict mode refuses all others."""
 
+UNREAD = [TOKENS]
+"""What no reader of a match needs: most of a payload's bytes."""
+
 TENANT = "tenant"
 """The field that Qdrant keeps the points of one tenant together by."""
+
+
+def indexed_fields(ranges: int) -> dict[str, str]:
+    """The fields that have an index, with its type, when so many range fields are declared."""
+    ranks = [field_of(position, part) for position in range(ranges) for part in range(PARTS)]
+    return {**INDEXED, **dict.fromkeys(ranks, "integer")}
 
 
 def seen_point(identifier: str, payload: dict[str, Any] | None) -> SeenPoint:

@@ -9,6 +9,7 @@ from typing import Any
 from scylla_store import planning
 from scylla_store.clock import past_for_all
 from scylla_store.errors import DamagedRow
+from scylla_store.filters.facts import are_sound
 from scylla_store.identity import ItemId, item_digest
 from scylla_store.index.base import SeenPoint
 from scylla_store.jobs import View
@@ -63,7 +64,7 @@ def drift_of(
     if not seen:
         return Drift.MISSING
     common = common_payload(row, recipe, digest, view.mark)
-    wrong = {kind for kind in (_wrong(point.payload, common) for point in seen) if kind is not None}
+    wrong = {kind for kind in (_wrong(point.payload, common, recipe.ranges) for point in seen) if kind is not None}
     if wrong:
         return next(kind for kind in (Drift.DAMAGED, Drift.STALE, Drift.WRONG_MODEL) if kind in wrong)
     if _count(seen[0]) != len(seen) or sorted(map(_ordinal, seen)) != list(range(len(seen))):
@@ -120,10 +121,10 @@ def _drift_of_the_dead(row: Row, seen: Sequence[SeenPoint], *, now: int, skew: i
     return Drift.EXPIRED if is_over else None
 
 
-def _wrong(payload: dict[str, Any], common: dict[str, Any]) -> Drift | None:
+def _wrong(payload: dict[str, Any], common: dict[str, Any], ranges: tuple[str, ...]) -> Drift | None:
     """What is wrong with one point of a live row."""
     if common.items() <= payload.items():
-        return None
+        return None if are_sound(payload, ranges) else Drift.DAMAGED
     fields = {field for field, value in common.items() if payload.get(field) != value}
     if fields & {"version", "write"}:
         return Drift.STALE

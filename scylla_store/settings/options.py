@@ -117,6 +117,10 @@ class IndexSettings(Section):
         (),
         "Paths that are embedded when a write names none ('title', 'sections[*].text'); none: all strings, joined in document order.",
     )
+    range_fields: tuple[str, ...] = option(
+        (),
+        "Paths that a search may compare by $gt, $gte, $lt and $lte ('year', 'price.amount'), at most 16, without [*].",
+    )
     tls: TlsSettings = field(default_factory=TlsSettings)
 
 

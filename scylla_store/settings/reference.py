@@ -73,6 +73,7 @@ def _page() -> Iterator[str]:
         yield from map(_row, _options(name))
     yield "\n## Between options"
     yield from (f"- {_general(rule.message, rule.names)}." for rule in RULES)
+    yield "- The paths of `index.range_fields` lead to one value each: none is `$` or has `[*]`, there are 16 at most, and none comes twice."
     yield "- The files of a `tls` section must exist; `cert_file` and `key_file` need each other, and all of them need `enabled`."
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scylla_store.errors import ValidationError
-from scylla_store.paths import parse
+from scylla_store.paths import ANY, parse
 
 Values = Mapping[str, Any]
+
+MAX_RANGES = 16
+"""Range fields; each takes four indexed numbers in a point."""
 
 
 @dataclass(frozen=True)
@@ -104,17 +107,36 @@ def broken_rules(values: Values) -> Iterator[str]:
             chosen = [values[name] for name in rule.names]
             if not rule.holds(*chosen):
                 yield rule.message.format(*chosen)
-    yield from _broken_paths(values.get("index.fields", ()))
+    yield from _broken_paths("index.fields", values.get("index.fields", ()))
+    yield from _broken_ranges(values.get("index.range_fields", ()))
     for section in ("database.tls", "index.tls", "celery.tls"):
         yield from _broken_tls(section, values)
 
 
-def _broken_paths(paths: Iterable[str]) -> Iterator[str]:
+def _broken_paths(name: str, paths: Iterable[str]) -> Iterator[str]:
     for path in paths:
         try:
             parse(path)
         except ValidationError as exc:
-            yield f"index.fields: {exc}"
+            yield f"{name}: {exc}"
+
+
+def _broken_ranges(paths: Sequence[str]) -> Iterator[str]:
+    """A range field has one value, so that a point has one place in its order."""
+    broken = list(_broken_paths("index.range_fields", paths))
+    yield from broken
+    if len(paths) > MAX_RANGES:
+        yield f"index.range_fields has {len(paths)} paths; at most {MAX_RANGES} are allowed"
+    if broken:
+        return
+    steps = [parse(path) for path in paths]
+    yield from (
+        f"index.range_fields: {path!r} cannot be compared: it must lead to one value"
+        for path, found in zip(paths, steps, strict=True)
+        if not found or ANY in found
+    )
+    if len(set(steps)) < len(steps):
+        yield "index.range_fields has a path twice"
 
 
 def _broken_tls(section: str, values: Values) -> Iterator[str]:

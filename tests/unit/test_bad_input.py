@@ -103,6 +103,8 @@ CASES: list[tuple[str, Call]] = [
     *(("cursor", lambda s, v=v: s.list(NS, cursor=v)) for v in CURSORS),
     *(("cursor", lambda s, v=v: s.list(NS, cursor=v, filter={"a": 1})) for v in CURSORS),
     *(("filter", lambda s, v=v: s.list(NS, filter=v)) for v in FILTERS),
+    *(("filter", lambda s, v=v: s.search(NS, "words", filter=v)) for v in FILTERS),
+    ("filter", lambda s: s.search(NS, "words", filter={"year": {"$gt": 5}})),
     *(("filter", lambda s, v=v: s.count(NS, filter=v)) for v in FILTERS),
     *(("filter", lambda s, v=v: s.count(NS, filter=v, exact=True)) for v in FILTERS),
     *(("cursor", lambda s, v=v: s.list_namespaces(cursor=v)) for v in CURSORS),

@@ -27,6 +27,7 @@ PURE = {
         "items",
         "clock",
         "cursors",
+        "conditions",
         "errors",
         "failures",
         "values",

@@ -10,7 +10,7 @@ import qdrant_edge as engine
 
 from scylla_store.errors import CollectionMismatch
 from scylla_store.index.base import VECTOR, IndexSpecification
-from scylla_store.index.payloads import INDEXED, TENANT
+from scylla_store.index.payloads import TENANT, indexed_fields
 
 _FORMAT = 1
 _DISTANCE = "Cosine"
@@ -39,7 +39,7 @@ class Collection:
         size, distance = specification.dimensions, getattr(engine.Distance, _DISTANCE)
         config = engine.EdgeConfig(vectors={VECTOR: engine.EdgeVectorParams(size, distance)})
         shard = engine.EdgeShard.create(str(self._unfinished / self.shard.name), config)
-        complete(shard)
+        complete(shard, specification)
         shard.close()
         record = {"format": _FORMAT, "model": specification.model, "dimensions": size, "distance": _DISTANCE}
         (self._unfinished / self._record.name).write_text(json.dumps(record), encoding="utf-8")
@@ -67,9 +67,9 @@ class Collection:
             )
 
 
-def complete(shard: engine.EdgeShard) -> None:
+def complete(shard: engine.EdgeShard, specification: IndexSpecification) -> None:
     """Adds the payload indexes that are missing."""
     present = shard.info().payload_schema
-    for field, kind in INDEXED.items():
+    for field, kind in indexed_fields(specification.ranges).items():
         if field not in present and field != TENANT:  # no request filters by it: it is for the server's storage
             shard.update(engine.UpdateOperation.create_field_index(field, _TYPES[kind]))

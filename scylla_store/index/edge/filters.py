@@ -25,6 +25,9 @@ class EdgeFilters(Filters):
     def above(self, field: str, bound: int) -> Condition:
         return engine.FieldCondition(field, range=engine.RangeFloat(gt=bound))
 
+    def below(self, field: str, bound: int) -> Condition:
+        return engine.FieldCondition(field, range=engine.RangeFloat(lt=bound))
+
     def has_id(self, identifiers: Collection[str]) -> Condition:
         return engine.HasIdCondition(set(identifiers))
 

@@ -15,13 +15,14 @@ from typing import cast
 
 import qdrant_edge as engine
 
+from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.errors import IndexUnavailable, StoreClosed
 from scylla_store.index.base import VECTOR, IndexSpecification, Match, Point, SeenPoint, Vector
 from scylla_store.index.edge.collection import Collection, complete
 from scylla_store.index.edge.errors import translated
 from scylla_store.index.edge.filters import EdgeFilters
 from scylla_store.index.edge.ownership import FolderLock, close_files, open_files
-from scylla_store.index.payloads import is_unchanged, seen_point
+from scylla_store.index.payloads import UNREAD, is_unchanged, seen_point
 from scylla_store.index.vectors import checked_vectors, lower_bound
 
 _PAGE = 1000
@@ -104,7 +105,7 @@ class QdrantEdge:
         with self._lock, translated():
             if self._collection.exists:
                 self._collection.check(specification)
-                complete(self._ready().shard)
+                complete(self._ready().shard, specification)
                 return False
             self._check_room()
             self._collection.make(specification)
@@ -163,22 +164,23 @@ class QdrantEdge:
         limit: int,
         offset: int = 0,
         min_score: float | None = None,
+        where: Condition = ALWAYS,
     ) -> list[Match]:
         request = engine.QueryRequest(
             limit,
             offset=offset,
             query=engine.Query.Nearest([float(number) for number in vector], using=VECTOR),
-            filter=self._filters.live(prefix, now),
+            filter=self._filters.live(prefix, now, where),
             score_threshold=None if min_score is None else lower_bound(min_score),
-            with_payload=True,
+            with_payload=engine.PayloadSelector.Exclude(UNREAD),
         )
         shard = self._ready().shard
         with translated():
             found = shard.query(request)
         return [Match(str(point.id), point.score, point.payload or {}) for point in found]
 
-    def count(self, *, prefix: str | None, now: int) -> int:
-        request = engine.CountRequest(exact=True, filter=self._filters.live_items(prefix, now))
+    def count(self, *, prefix: str | None, now: int, where: Condition = ALWAYS) -> int:
+        request = engine.CountRequest(exact=True, filter=self._filters.live_items(prefix, now, where))
         shard = self._ready().shard
         with translated():
             return shard.count(request)

@@ -6,7 +6,7 @@ from qdrant_client import QdrantClient, models
 
 from scylla_store.errors import CollectionMismatch
 from scylla_store.index.base import VECTOR, IndexSpecification
-from scylla_store.index.payloads import INDEXED, TENANT
+from scylla_store.index.payloads import TENANT, indexed_fields
 from scylla_store.index.server.errors import Fate, fate_of
 from scylla_store.settings.options import IndexSettings
 
@@ -25,8 +25,9 @@ def set_up(client: QdrantClient, settings: IndexSettings, specification: IndexSp
         _make(client, settings, specification)
     found = client.get_collection(name)
     _check(found, name, specification)
-    for field in INDEXED.keys() - found.payload_schema.keys():
-        client.create_payload_index(name, field, field_schema=_schema(field), wait=True)
+    wanted = indexed_fields(specification.ranges)
+    for field in wanted.keys() - found.payload_schema.keys():
+        client.create_payload_index(name, field, field_schema=_schema(field, wanted[field]), wait=True)
     return is_missing
 
 
@@ -80,7 +81,7 @@ def _vector_params(found: models.CollectionInfo) -> models.VectorParams | None:
     return vectors.get(VECTOR) if isinstance(vectors, dict) else None
 
 
-def _schema(field: str) -> models.KeywordIndexParams | models.PayloadSchemaType:
+def _schema(field: str, kind: str) -> models.KeywordIndexParams | models.PayloadSchemaType:
     if field == TENANT:
         return models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
-    return _TYPES[INDEXED[field]]
+    return _TYPES[kind]

@@ -25,6 +25,9 @@ class ServerFilters(Filters):
     def above(self, field: str, bound: int) -> Condition:
         return models.FieldCondition(key=field, range=models.Range(gt=bound))
 
+    def below(self, field: str, bound: int) -> Condition:
+        return models.FieldCondition(key=field, range=models.Range(lt=bound))
+
     def has_id(self, identifiers: Collection[str]) -> Condition:
         return models.HasIdCondition(has_id=list(identifiers))
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.index.base import VECTOR, IndexSpecification, Match, Point, SeenPoint, Vector
-from scylla_store.index.payloads import is_unchanged, seen_point
+from scylla_store.index.payloads import UNREAD, is_unchanged, seen_point
 from scylla_store.index.server.connection import Connection
 from scylla_store.index.server.requests import by_number, by_size
 from scylla_store.index.vectors import checked_vectors, lower_bound
@@ -97,23 +98,26 @@ class QdrantServer:
         limit: int,
         offset: int = 0,
         min_score: float | None = None,
+        where: Condition = ALWAYS,
     ) -> list[Match]:
+        from qdrant_client import models
+
         found = self._connection.call(
             lambda client: client.query_points(
                 self._name,
                 [float(number) for number in vector],
                 using=VECTOR,
-                query_filter=self._filters.live(prefix, now),
+                query_filter=self._filters.live(prefix, now, where),
                 limit=limit,
                 offset=offset,
-                with_payload=True,
+                with_payload=models.PayloadSelectorExclude(exclude=UNREAD),
                 score_threshold=None if min_score is None else lower_bound(min_score),
             )
         )
         return [Match(str(point.id), point.score, point.payload or {}) for point in found.points]
 
-    def count(self, *, prefix: str | None, now: int) -> int:
-        condition = self._filters.live_items(prefix, now)
+    def count(self, *, prefix: str | None, now: int, where: Condition = ALWAYS) -> int:
+        condition = self._filters.live_items(prefix, now, where)
         return self._connection.call(lambda client: client.count(self._name, condition, exact=True)).count
 
     def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:

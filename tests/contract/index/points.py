@@ -11,7 +11,8 @@ from scylla_store.identity import ItemId, item_digest, item_slice, namespace_dig
 from scylla_store.index.base import NEVER, Index, IndexSpecification, Point, Vector
 
 DIMENSIONS = 4
-SPECIFICATION = IndexSpecification(DIMENSIONS, "a model")
+RANGES = ("a", "b.a", r"a\.b")
+SPECIFICATION = IndexSpecification(DIMENSIONS, "a model", ranges=len(RANGES))
 made: list[Point] = []
 """What `point` made since the last `wipe`."""
 

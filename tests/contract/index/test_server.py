@@ -11,7 +11,7 @@ from qdrant_client import QdrantClient, models
 
 from scylla_store.errors import CollectionMismatch, IndexRefused, IndexThrottled, IndexUnavailable
 from scylla_store.index.base import VECTOR
-from scylla_store.index.payloads import INDEXED
+from scylla_store.index.payloads import indexed_fields
 from scylla_store.index.server import QdrantServer
 from scylla_store.settings.options import IndexSettings
 from tests.contract.index.points import DIMENSIONS, NOW, SPECIFICATION, count, fresh_name, keys, point, stored
@@ -158,7 +158,9 @@ def test_setup_makes_what_the_settings_say_and_adds_indexes_that_are_missing(
     made = client.get_collection(name)
     params = made.config.params
     assert (params.shard_number, params.replication_factor, params.write_consistency_factor) == (2, 3, 2)
-    assert {field: schema.data_type.value for field, schema in made.payload_schema.items()} == INDEXED
+    assert {field: schema.data_type.value for field, schema in made.payload_schema.items()} == indexed_fields(
+        SPECIFICATION.ranges
+    )
     tenant = made.payload_schema["tenant"].params
     assert isinstance(tenant, models.KeywordIndexParams)
     assert tenant.is_tenant is True

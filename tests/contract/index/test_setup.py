@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from scylla_store.conditions import Within
 from scylla_store.errors import CollectionMismatch, IndexUnavailable, StoreClosed
 from scylla_store.index.base import Index, IndexSpecification
 from tests.contract.index.points import DIMENSIONS, NOW, SPECIFICATION, count, keys, point, stored
@@ -112,3 +113,16 @@ def test_the_parent_goes_on_after_a_fork(index: Index) -> None:
     # Then the parent reads and writes as before
     index.upsert([point("after")], at_most=NOW)
     assert set(keys(index)) == {"k", "after"}
+
+
+def test_range_fields_that_are_declared_later_can_be_asked_after_the_next_setup(
+    make_index: Callable[[], Index],
+) -> None:
+    # Given a collection that was made before any was declared, with a point
+    index = make_index()
+    assert index.setup(IndexSpecification(DIMENSIONS, SPECIFICATION.model)) is True
+    index.upsert([point("a", rank_1_3=5), point("b", rank_1_3=6)], at_most=NOW)
+    # When it is set up with two of them
+    assert index.setup(IndexSpecification(DIMENSIONS, SPECIFICATION.model, ranges=2)) is False
+    # Then the last part of the second one is a field that requests may ask for
+    assert keys(index, where=Within("rank_1_3", above=5)) == ["b"]

@@ -75,10 +75,24 @@ def test_a_listing_takes_a_filter(run: Run, tmp_path: Path) -> None:
     assert [item["key"] for item in answer(following)["items"]] == ["old"]
 
 
+def test_a_search_takes_a_filter_and_says_when_it_gave_up(run: Run) -> None:
+    # Given three documents with the same text
+    for number in range(3):
+        answer(run("put", "docs", str(number), json.dumps({"text": "tea", "at": [number, 9]}), "--json"))
+    # Then the filter decides
+    found = answer(run("search", "docs", "tea", "--filter", '{"at[0]": {"$ne": 1}}', "--json"))
+    assert (sorted(hit["item"]["key"] for hit in found["hits"]), found["is_partial"]) == (["0", "2"], False)
+    # And a search that looked at too few points says so
+    result = run("-o", "limits.max_scanned=2", "search", "docs", "tea", "--filter", '{"at[0]": 9}')
+    assert (result.exit_code, "There may be more" in result.output) == (0, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("list", "docs", "--filter", "{"), "--filter"),
+        (("search", "docs", "tea", "--filter", "{"), "--filter"),
+        (("search", "docs", "tea", "--filter", '{"year": {"$gt": 5}}'), "index.range_fields"),
         (("list", "docs", "--filter", '{"a": {"$gtr": 1}}'), "filter.a.$gtr is no operator; did you mean $gt"),
         (("list", "docs", "--filter", "{}", "--namespaces"), "--filter and --namespaces exclude each other"),
     ],

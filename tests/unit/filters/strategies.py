@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import strategies as st
@@ -9,23 +10,24 @@ from hypothesis import strategies as st
 from tests.unit.filters.table import MOMENT
 
 NAMES = ("a", "b", "c", "a.b", "$key", "x[0]", "\\", "é")
-STRINGS = ("", "1", "a", "ab", "abc", "b", "true", "null", "é", "\uffff", "\U0001f600", "a\0", "2026-01-31T12:00:00Z",
-           "2026-01-31T12:00:00.5Z", "a long text that is longer than any key of the index can be")  # fmt: skip
+LONG = "a text that is longer than a rank"
+STRINGS = ("", "1", "a", "ab", "abc", "b", "true", "null", "é", "\uffff", "\U0001f600", "a\0", "a\0b", "2026-01-31T12:00:00Z", LONG,
+           f"{LONG} is", f"{LONG}, by far")  # fmt: skip
 NUMBERS = (0, -0.0, 1, 1.0, -1, 2, 1.5, -1.5, 5e-324, 1e300, 2**53, 2**53 + 1, float(2**53), -(2**53) - 1, 2**63, 10**30,
            float(10**30), 10**400, -(10**400))  # fmt: skip
-SCALARS = st.sampled_from([None, True, False, *STRINGS, *NUMBERS])
 KEYS = ("tea", "te", "coffee", "é")
 
+# What comes often is found often: otherwise nearly no filter would match anything but by its negations.
+_NAMES = st.sampled_from((*("a",) * 8, *("b",) * 4, *NAMES))
+_SCALARS = st.sampled_from([*(1, 1.0, "a", "a", "a\0", 2, None, True) * 5, False, *STRINGS, *NUMBERS])
 VALUES = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=3),
-    max_leaves=6,
+    _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=3), max_leaves=5
 )
-DOCUMENTS = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4)
+DOCUMENTS = st.dictionaries(_NAMES, VALUES, max_size=4)
 
 _ESCAPED = {name: "".join(f"\\{one}" if one in "\\.[]" else one for one in name) for name in NAMES}
-_FIRST = st.sampled_from([_ESCAPED[name] if name != "$key" else r"\$key" for name in NAMES])
-_STEPS = st.sampled_from([*(f".{escaped}" for escaped in _ESCAPED.values()), "[*]", "[*]", "[0]", "[1]"])
+_FIRST = _NAMES.map(lambda name: r"\$key" if name == "$key" else _ESCAPED[name])
+_STEPS = _NAMES.map(lambda name: f".{_ESCAPED[name]}") | st.sampled_from(["[*]", "[*]", "[0]", "[1]"])
 PATHS = st.builds(lambda first, rest: first + "".join(rest), _FIRST, st.lists(_STEPS, max_size=2))
 
 _RANGES = ("$gt", "$gte", "$lt", "$lte")
@@ -87,6 +89,54 @@ def _operand(name: str, values: st.SearchStrategy[Any], bounds: st.SearchStrateg
     if name in _RANGES:
         return bounds
     return st.lists(values, max_size=3) if name in ("$in", "$nin", "$containsAny") else values
+
+
+@st.composite
+def cases(
+    draw: st.DrawFn, documents: int, asked: int, ranges: tuple[str, ...] | None = None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """So many documents, and so many filters: half of them at random, half about what stands in the documents."""
+    values = draw(st.lists(DOCUMENTS, min_size=documents, max_size=documents))
+    places = [place for value in values for place in _places(value, ())] or [(("a",), 1)]
+    one = filters(ranges) | _about(places, ranges)
+    return values, draw(st.lists(one, min_size=asked, max_size=asked))
+
+
+_Place = tuple[tuple[Any, ...], Any]
+
+
+def _places(value: Any, steps: tuple[Any, ...]) -> Iterator[_Place]:
+    if steps:
+        yield steps, value
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, child in children:
+        yield from _places(child, (*steps, step))
+
+
+@st.composite
+def _about(draw: st.DrawFn, places: list[_Place], ranges: tuple[str, ...] | None) -> dict[str, Any]:
+    """A filter about one place, with what stands there or somewhere else."""
+    (steps, there), (_, elsewhere) = draw(st.sampled_from(places)), draw(st.sampled_from(places))
+    path = "".join(draw(_step(step, at == 0)) for at, step in enumerate(steps))
+    value = draw(st.sampled_from([there, there, elsewhere]))
+    operators: dict[str, Any] = {"$eq": value, "$in": [value, elsewhere], "$exists": True}
+    if isinstance(value, list) and value:
+        operators["$contains"] = value[-1]
+    if isinstance(value, str):
+        operators["$startsWith"] = value[: draw(st.integers(0, len(value)))]
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool) and (ranges is None or path in ranges):
+        operators |= dict.fromkeys(_RANGES, value)
+    name = draw(st.sampled_from(list(operators)))
+    test = {name: operators[name]}
+    return {path: draw(st.sampled_from([test, {"$not": test}]))}
+
+
+def _step(step: Any, is_first: bool) -> st.SearchStrategy[str]:
+    if isinstance(step, int):
+        return st.sampled_from(["[*]", f"[{step}]", "[0]", "[1]"])
+    if is_first:
+        return st.just(r"\$key" if step == "$key" else _ESCAPED[step])
+    return st.just(f".{_ESCAPED[step]}")
 
 
 def _looks_like_operators(value: Any) -> bool:

@@ -38,6 +38,15 @@ def subject(value: dict[str, Any], key: str = "tea") -> Subject:
     return Subject(key, value, MOMENT, MOMENT)
 
 
+def subjects_of(values: list[dict[str, Any]]) -> list[Subject]:
+    """Items of these documents: each has a key of its own, of which two are those that filters name, and half were changed later."""
+    names = ("tea", "te")
+    return [
+        Subject(names[number] if number < len(names) else str(number), value, MOMENT - number % 2, MOMENT)
+        for number, value in enumerate(values)
+    ]
+
+
 def _of(cells: list[str]) -> list[Line]:
     (code,) = _CODE.findall(cells[0])
     asked = json.loads(code)

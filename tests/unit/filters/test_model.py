@@ -7,27 +7,25 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
-from scylla_store.filters import Subject, parse_filter
+from scylla_store.filters import parse_filter
 from tests.unit.filters import model
-from tests.unit.filters.strategies import DOCUMENTS, KEYS, filters
-from tests.unit.filters.table import MOMENT, Line, lines
+from tests.unit.filters.strategies import cases
+from tests.unit.filters.table import Line, lines, subjects_of
 
 _EXAMPLES = int(os.environ.get("SCYLLA_STORE_TEST_FILTERS", "300"))
-"""Each is 6 filters over 12 documents."""
-
-SUBJECTS = st.builds(Subject, st.sampled_from(KEYS), DOCUMENTS, st.sampled_from([MOMENT, MOMENT - 1]), st.just(MOMENT))
+"""Each is 12 filters over 12 documents."""
 
 
-@given(subjects=st.lists(SUBJECTS, min_size=12, max_size=12), asked=st.lists(filters(), min_size=6, max_size=6))
+@given(case=cases(12, 12))
 @settings(max_examples=_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@example(subjects=[Subject("tea", {"a": {"b": "[*]"}}, 0, 0)], asked=[{"a[*]": "b"}])
-def test_the_evaluator_says_what_the_model_says(subjects: list[Subject], asked: list[dict[str, Any]]) -> None:
+@example(case=([{"a": {"b": "[*]"}}], [{"a[*]": "b"}]))
+def test_the_evaluator_says_what_the_model_says(case: tuple[list[dict[str, Any]], list[dict[str, Any]]]) -> None:
+    values, asked = case
     for one in asked:
         where = parse_filter(one)
         assert where is not None
-        for subject in subjects:
+        for subject in subjects_of(values):
             assert model.matches(one, subject) == where.matches(subject), (one, subject)
 
 

@@ -12,10 +12,12 @@ LINES = lines()
 
 @pytest.mark.parametrize("line", LINES, ids=[line.text for line in LINES])
 def test_the_page_tells_the_truth(line: Line) -> None:
-    where = parse_filter(line.filter)
+    where, negated = parse_filter(line.filter), parse_filter({"$not": line.filter})
 
     assert where is not None
+    assert negated is not None
     assert line.expected == where.matches(line.subject)
+    assert line.expected != negated.matches(line.subject)
 
 
 def test_all_rows_are_read() -> None:

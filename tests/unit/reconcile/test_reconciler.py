@@ -73,7 +73,8 @@ def alter(core: Core, of: ItemId, ordinal: int = 0, /, **payload: Any) -> None:
 
 def everything(core: Core) -> dict[str, Any]:
     """All points that a search could find, with their payloads."""
-    return {match.id: match.payload for match in core.index.query([1.0] * 8, prefix=None, now=0, limit=10_000)}
+    found = core.index.query([1.0] * 8, prefix=None, now=0, limit=10_000)
+    return {name: point.payload for name, point in core.index.at([match.id for match in found]).items()}
 
 
 def remove(core: Core, item: ItemId, *ordinals: int) -> None:
@@ -105,6 +106,10 @@ PLANTS: list[tuple[Drift, Callable[[Core], None]]] = [
     (Drift.DAMAGED, lambda core: alter(core, item(1), version="many")),
     (Drift.DAMAGED, lambda core: alter(core, item(1), prefixes=[])),
     (Drift.DAMAGED, lambda core: alter(core, item(1), slice=None)),
+    (Drift.DAMAGED, lambda core: alter(core, item(1), tokens=[])),
+    (Drift.DAMAGED, lambda core: alter(core, item(1), tokens=7)),
+    (Drift.DAMAGED, lambda core: alter(core, item(1), facts="of another way")),
+    (Drift.STALE, lambda core: alter(core, item(1), format=2, facts=None, tokens=None, fingerprint="f" * 32)),
     (Drift.DAMAGED, lambda core: alter(core, item(1), item=None)),
     (Drift.DAMAGED, lambda core: alter(core, item(1), namespace=7)),
     (Drift.DAMAGED, lambda core: alter(core, item(1), **dict.fromkeys(core.points(item(1))[0].payload))),

@@ -130,6 +130,11 @@ def test_texts_of_another_shape_are_refused(overrides: dict[str, Any]) -> None:
             "database.local_datacenter = 'dc3' must be one of the data centres of database.replication",
         ),
         ({"index__fields": ["title", "sections[x]"]}, "index.fields: 'sections[x]' is wrong at character 9"),
+        ({"index__range_fields": ["year", "a["]}, "index.range_fields: 'a[' is wrong at character 2"),
+        ({"index__range_fields": ["year", "a[*].b"]}, "index.range_fields: 'a[*].b' cannot be compared: it must lead to one value"),
+        ({"index__range_fields": ["$"]}, "index.range_fields: '$' cannot be compared: it must lead to one value"),
+        ({"index__range_fields": ["a", "b", "a"]}, "index.range_fields has a path twice"),
+        ({"index__range_fields": [f"n{n}" for n in range(17)]}, "index.range_fields has 17 paths; at most 16 are allowed"),
         ({"database__password": "geheim"}, "database.password needs database.username"),
         ({"index__url": "http://q:6333", "index__tls__enabled": True}, "index.url must begin with https://"),
         (

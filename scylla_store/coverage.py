@@ -1,0 +1,35 @@
+"""Whether every point says what filters ask of it. After an upgrade, or a change of `index.range_fields`, some do not yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scylla_store.clock import SECOND
+from scylla_store.conditions import Condition, some
+from scylla_store.filters.facts import made_otherwise
+from scylla_store.index.base import Index
+
+_WHILE_SOME_DO_NOT = 60 * SECOND
+_WHEN_ALL_DO = 3600 * SECOND
+
+
+class Coverage:
+    """Asks the index once a minute while some points do not, and once an hour when all do.
+
+    Those that do not are let through by every filter, which is right and slow: the engine has to look at each point.
+    """
+
+    def __init__(self, index: Index, ranges: tuple[str, ...], now: Callable[[], int]) -> None:
+        self._index = index
+        self._rest = made_otherwise(ranges)
+        self._now = now
+        self._is_complete = False
+        self._until = 0
+
+    def widened(self, condition: Condition) -> Condition:
+        """The condition, or one that lets through the points that cannot be asked yet, too."""
+        now = self._now()
+        if now >= self._until:
+            self._is_complete = self._index.count(prefix=None, now=0, where=self._rest) == 0
+            self._until = now + (_WHEN_ALL_DO if self._is_complete else _WHILE_SOME_DO_NOT)
+        return condition if self._is_complete else some(self._rest, condition)
