@@ -5,6 +5,7 @@ from scylla_store.errors import (
     ClockSkew,
     CollectionMismatch,
     ConfigurationError,
+    Contended,
     DamagedRow,
     DatabaseRefused,
     DatabaseUnavailable,
@@ -27,6 +28,7 @@ from scylla_store.errors import (
     ValidationError,
 )
 from scylla_store.items import Hit, Item, Page, Put, SyncStatus
+from scylla_store.outcomes import Outcome
 from scylla_store.patterns import ANY_LABEL
 from scylla_store.receipts import Receipt
 from scylla_store.settings.options import Settings
@@ -38,6 +40,7 @@ __all__ = [
     "ClockSkew",
     "CollectionMismatch",
     "ConfigurationError",
+    "Contended",
     "DamagedRow",
     "DatabaseRefused",
     "DatabaseUnavailable",
@@ -49,6 +52,7 @@ __all__ = [
     "IndexRefused",
     "IndexUnavailable",
     "Item",
+    "Outcome",
     "OutcomeUnknown",
     "Page",
     "PartialFailure",

@@ -4,6 +4,7 @@
     ├── TransientError            trying again may help
     │   ├── DatabaseUnavailable
     │   │   └── OutcomeUnknown    the write may or may not have happened
+    │   ├── Contended             other writers of the item came first, again and again
     │   ├── PartialFailure        some writes of a batch failed; .receipts and .errors say which
     │   ├── IndexUnavailable
     │   │   ├── IndexThrottled    429: come back later
@@ -68,6 +69,10 @@ class DatabaseUnavailable(TransientError):
 
 class OutcomeUnknown(DatabaseUnavailable):
     """The database did not say whether the write happened: read before you retry a conditional write."""
+
+
+class Contended(TransientError):
+    """Other writers of this item came first in every attempt; nothing was written: call again later, or with more attempts."""
 
 
 class PartialFailure(TransientError):

@@ -32,6 +32,7 @@ class SkewGuard:
         self.skew = 0
         self.slow_nodes: Mapping[str, int] = {}
         self.applies = True
+        self._has_one_clock = False
         self._is_refused = False
 
     def check(self) -> None:
@@ -59,6 +60,17 @@ class SkewGuard:
                 f" ({self._settings.max_clock_skew} s) allows: some writer's clock was fast; wait, or correct the clocks"
             )
 
+    def now(self) -> int:
+        """The database's time in microseconds, as far as it is known here."""
+        return self._clock() - self.skew
+
+    def until_past(self, version: int) -> int:
+        """Microseconds until no node of the database gives a time that is not after `version`."""
+        if not self.applies:
+            return 0
+        difference = 0 if self._has_one_clock else int(self._settings.max_node_clock_difference * SECOND)
+        return max(0, version + difference + 1 - self.now())
+
     def _say(self, refusal: ClockSkew | None) -> None:
         """Once when it begins and once when it ends: whoever is refused may be asked a thousand times a second."""
         if self._is_refused == (refusal is not None):
@@ -83,6 +95,7 @@ class SkewGuard:
         reading = self._database.clock()
         after = self._clock()
         self.applies = reading is not None
+        self._has_one_clock = reading is None or reading.has_one_clock
         if reading is not None:
             self.skew = (before + after) // 2 - reading.now
             limit = self._settings.max_node_clock_difference * SECOND

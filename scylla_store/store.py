@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
 from typing import Any
 
 from scylla_store.clock import Clock, system_clock
@@ -14,27 +11,30 @@ from scylla_store.dead_letters import DeadLetters
 from scylla_store.deleting import delete_namespace
 from scylla_store.dispatch import Dispatcher
 from scylla_store.embedders.base import Embedder, EmbedFunction
-from scylla_store.errors import ConfigurationError, StoreClosed
 from scylla_store.filters import parse_filter
 from scylla_store.health import Examination, Health
 from scylla_store.identity import Namespace, checked_namespace, namespace_digest
 from scylla_store.index.base import Index
 from scylla_store.items import Hits, Item, Page, Put
+from scylla_store.lifecycle import Lifecycle
+from scylla_store.outcomes import Condition, Outcome, if_absent, if_present, if_version
 from scylla_store.patterns import LabelPattern
 from scylla_store.receipts import Receipt, checked_seconds, wait_for
 from scylla_store.reconcile import Progress, ReconcileReport, resync
 from scylla_store.rows import IndexSpec
 from scylla_store.settings.options import Settings
 from scylla_store.status import Status, read_status
+from scylla_store.updates import KEEP, Keep, Patch
 from scylla_store.wiring import Parts
 from scylla_store.writes import Change
 
 Receipts = list[Receipt]
 Items = list[Item | None]
 Index_ = IndexSpec | list[str]
+Seconds = float | None
 
 
-class ScyllaStore:
+class ScyllaStore(Lifecycle):
     """A document store that can be searched by meaning.
 
     `put` writes to the database and returns; embedding and indexing follow in the background. Safe to share between
@@ -61,7 +61,7 @@ class ScyllaStore:
         dispatcher: Dispatcher | None = None,
         clock: Clock = system_clock,
     ) -> None:
-        self._parts = Parts(
+        parts = Parts(
             settings or Settings(),
             database=database,
             index=index,
@@ -69,9 +69,7 @@ class ScyllaStore:
             dispatcher=dispatcher,
             clock=clock,
         )
-        self._ready = False
-        self._closed = False
-        self._lock = threading.RLock()
+        super().__init__(parts)
 
     @classmethod
     def from_settings(cls, **overrides: Any) -> ScyllaStore:
@@ -91,12 +89,6 @@ class ScyllaStore:
     def settings(self) -> Settings:
         """The effective settings, frozen."""
         return self._parts.settings
-
-    @property
-    def parts(self) -> Parts:
-        """The collaborators, for the task layer and for tests."""
-        self._check_open()
-        return self._parts
 
     # -- writing
 
@@ -162,7 +154,7 @@ class ScyllaStore:
         return delete_namespace(parts.database, parts.reader, parts.writer, namespace, progress)
 
     def _write(self, changes: list[Change], wait: float | None) -> Receipts:
-        timeout = None if wait is None else checked_seconds(wait, "wait")
+        timeout = _checked_wait(wait)
         receipts = self._started().writer.write(changes) if changes else []
         if timeout is not None:
             self._wait_for(receipts, timeout)
@@ -170,6 +162,80 @@ class ScyllaStore:
 
     def _wait_for(self, receipts: Receipts, timeout: float) -> None:
         wait_for(receipts, timeout)
+
+    # -- writing under a condition: docs/howto/conditional-writes.md
+
+    def put_if_not_exists(
+        self, namespace: Sequence[str], key: str, value: dict[str, Any], *,
+        index: Index_ = None, ttl: Seconds = None, wait: Seconds = None,
+    ) -> Outcome:  # fmt: skip
+        """As `put`, if there is no such document: one that has expired or was deleted is none.
+
+        The outcome of this and the following methods is true when the write was applied; `outcome.current` is the document
+        after it, or the one that stood in its way, and `outcome.receipt` tells how far an applied one is on its way.
+
+        Raises (all of them):
+            ValidationError: an argument is wrong; nothing was written.
+            Contended: other writes came first again and again; nothing was written. DatabaseUnavailable: the same.
+            OutcomeUnknown: the answer was lost and what became of the write could not be read: read before you go on.
+        """
+        return self._write_if(if_absent, self._started().writer.check_put(Put(namespace, key, value, index, ttl)), wait)
+
+    def update_if_exists(
+        self, namespace: Sequence[str], key: str, value: dict[str, Any], *,
+        index: Index_ = None, ttl: Seconds = None, wait: Seconds = None,
+    ) -> Outcome:  # fmt: skip
+        """As `put`, if there is such a document, whatever its version is."""
+        return self._write_if(if_present, self._started().writer.check_put(Put(namespace, key, value, index, ttl)), wait)
+
+    def compare_and_set(
+        self, namespace: Sequence[str], key: str, value: dict[str, Any], *, expected_version: int,
+        index: Index_ = None, ttl: Seconds = None, wait: Seconds = None,
+    ) -> Outcome:  # fmt: skip
+        """As `put`, if the document has this version: that of an item or of a receipt."""
+        change = self._started().writer.check_put(Put(namespace, key, value, index, ttl))
+        return self._write_if(if_version(expected_version), change, wait)
+
+    def delete_if_exists(self, namespace: Sequence[str], key: str, *, wait: Seconds = None) -> Outcome:
+        """As `delete`, if there is such a document."""
+        return self._write_if(if_present, self._started().writer.check_delete(namespace, key), wait)
+
+    def delete_if_version(
+        self, namespace: Sequence[str], key: str, *, expected_version: int, wait: Seconds = None
+    ) -> Outcome:
+        """As `delete`, if the document has this version."""
+        return self._write_if(if_version(expected_version), self._started().writer.check_delete(namespace, key), wait)
+
+    def update(
+        self, namespace: Sequence[str], key: str, patch: Patch, *, attempts: int = 10,
+        index: Index_ | Keep = KEEP, ttl: Seconds | Keep = KEEP, wait: Seconds = None,
+    ) -> Outcome:  # fmt: skip
+        """Changes a document in place, again and again until nobody else has written it in between.
+
+        It goes on expiring when it would have, and being indexed as it was, unless `ttl` or `index` is given. When there is no
+        such document, nothing is written.
+
+        Args:
+            patch: a merge patch (RFC 7396: null removes a field, an array is replaced as a whole), or a function that gets a
+                copy of the value and returns the whole new one. It is called in each attempt, and must have no other effect.
+            attempts: 1 to 10,000.
+
+        Raises:
+            Contended: other writes came first as often as that; nothing was written.
+        """
+        timeout = _checked_wait(wait)
+        updater = self._started().updater
+        outcome = updater.update(namespace, key, patch, attempts=attempts, index=index, ttl=ttl)
+        return self._after(outcome, timeout)
+
+    def _write_if(self, condition: Condition, change: Change, wait: Seconds) -> Outcome:
+        timeout = _checked_wait(wait)
+        return self._after(self._started().conditional.write(change, condition), timeout)
+
+    def _after(self, outcome: Outcome, timeout: Seconds) -> Outcome:
+        if outcome.receipt is not None and timeout is not None:
+            self._wait_for([outcome.receipt], timeout)
+        return outcome
 
     # -- reading
 
@@ -330,46 +396,6 @@ class ScyllaStore:
         """Hands everything collected to the broker now; False when that took longer than `timeout` seconds."""
         return self.parts.publisher.flush(checked_seconds(timeout, "timeout"))
 
-    def close(self) -> None:
-        """Ends within 2 s and leaves nothing behind; twice is fine. What was not published is in the outbox."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._parts.close()
 
-    def __enter__(self) -> ScyllaStore:
-        self._check_open()
-        self._start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    # -- state
-
-    def _started(self) -> Parts:
-        if not self._ready:
-            self._start()
-        self._check_open()
-        return self._parts
-
-    def _start(self) -> None:
-        with self._lock:
-            self._check_open()
-            _refuse_gevent()
-            self._parts.start()
-            self._ready = True
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreClosed("The store is closed; make a new one")
-
-
-def _refuse_gevent() -> None:
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None and monkey.is_module_patched("threading"):
-        raise ConfigurationError(
-            "scylla_store blocks in real threads and does not work under gevent's monkey patches; use gthread workers"
-        )
+def _checked_wait(wait: Seconds) -> Seconds:
+    return None if wait is None else checked_seconds(wait, "wait")

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from scylla_store.breakers import Breaker, BreakingEmbedder, BreakingIndex
 from scylla_store.clock import SECOND, Clock, VersionClock, system_clock
+from scylla_store.conditional import ConditionalWriter
 from scylla_store.database.base import Database
 from scylla_store.dispatch import Dispatcher
 from scylla_store.drain import Drain
@@ -34,6 +35,7 @@ from scylla_store.search import Searcher
 from scylla_store.settings.options import Settings
 from scylla_store.skew import SkewGuard
 from scylla_store.sync import Sync
+from scylla_store.updates import Updater
 from scylla_store.worker import Worker
 from scylla_store.writes import Writer
 
@@ -230,6 +232,17 @@ class Parts:
     @made_once
     def writer(self) -> Writer:
         return Writer(self.database, self.publisher, self.registry, self.guard, self.clock, self.settings, self.encoder)
+
+    @made_once
+    def conditional(self) -> ConditionalWriter:
+        return ConditionalWriter(
+            self.database, self.publisher, self.registry, self.guard, self.clock, self.settings,
+            patience=self.writer.patience,
+        )  # fmt: skip
+
+    @made_once
+    def updater(self) -> Updater:
+        return Updater(self.writer, self.conditional)
 
     @made_once
     def reader(self) -> Reader:

@@ -32,12 +32,16 @@ CHUNK = 1000
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One checked write. `value` is the document in JSON, None for a delete."""
+    """One checked write. `value` is the document in JSON, None for a delete.
+
+    `until`: when it expires (microseconds), in place of a `ttl`: what a conditional write keeps of the item before.
+    """
 
     id: ItemId
     value: bytes | None
     index: IndexSpec = None
     ttl: float | None = None
+    until: int | None = None
 
 
 class Writer:
@@ -65,21 +69,30 @@ class Writer:
         self._patience = self._margin - min(2 * self._skew, self._margin // 2)
         self._encoder = encoder
 
+    @property
+    def patience(self) -> int:
+        """Microseconds that a write may take before its intent has to be filed again."""
+        return self._patience
+
     def check_put(self, put: Put, argument: str = "") -> Change:
         """Raises ValidationError, naming the argument, before anything is written."""
         item = ItemId(
             checked_namespace(put.namespace, argument=f"{argument}namespace"),
             checked_key(put.key, argument=f"{argument}key"),
         )
-        value = encode_value(
-            put.value,
+        value = self.encode(put.value, f"{argument}value")
+        checked_ttl(put.ttl, self._clock.now(), argument=f"{argument}ttl")
+        return Change(item, value, checked_index(put.index, argument=f"{argument}index"), put.ttl)
+
+    def encode(self, value: object, argument: str) -> bytes:
+        """A document in JSON, within the limits; raises ValidationError, naming the argument."""
+        return encode_value(
+            value,
             encoder=self._encoder,
             max_bytes=self._limits.max_document_bytes,
             max_depth=self._limits.max_depth,
-            argument=f"{argument}value",
+            argument=argument,
         )
-        checked_ttl(put.ttl, self._clock.now(), argument=f"{argument}ttl")
-        return Change(item, value, checked_index(put.index, argument=f"{argument}index"), put.ttl)
 
     def check_puts(self, puts: Iterable[Put]) -> list[Change]:
         """As `check_put`, for each of them."""

@@ -37,10 +37,14 @@ class Mutation:
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """The database's time (microseconds, the median over its nodes), and how far each node is from it (microseconds)."""
+    """The database's time (microseconds, the median over its nodes), and how far each node is from it (microseconds).
+
+    `has_one_clock`: it has one node in all, so that the times it gives only grow.
+    """
 
     now: int
     nodes: Mapping[str, int]
+    has_one_clock: bool = False
 
 
 @dataclass(frozen=True, slots=True)

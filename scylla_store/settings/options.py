@@ -281,7 +281,7 @@ class ClockSettings(Section):
         5.0, "Largest difference between this machine's clock and the database's.", unit="s", least=0.1, most=300
     )
     max_node_clock_difference: float = option(
-        0.5, "Largest difference between the database's nodes.", unit="s", least=0.01, most=60
+        0.5, "Largest difference between the database's nodes; so long a conditional write waits after a plain one.", unit="s", least=0.01, most=60
     )
     check_interval: float = option(60.0, "How often the clock is compared.", unit="s", least=1, most=3600)
 

@@ -53,6 +53,7 @@ TTLS: list[object] = [0, -1, 0.0, math.nan, math.inf, -math.inf, True, False, "5
 INDEXES: list[object] = [True, [], [1], [None], "title", [""], ["a.."], [SURROGATE], 0, {}, ["a"] * 33, ["x" * 600]]
 SECONDS: list[object] = [-1, math.nan, "5", True, []]
 LIMITS: list[object] = [0, -1, 10_001, 10**9, True, "5", 1.0, None]
+VERSIONS: list[object] = [0, -1, True, None, "5", 1.0, []]
 NO_LISTS: list[object] = [None, 5, object()]
 NO_PAIRS: list[object] = ["ab", None, NS, (NS, "k", 1), "k", {"namespace": NS}]
 NO_VECTORS: list[object] = [
@@ -83,6 +84,22 @@ CASES: list[tuple[str, Call]] = [
     *(("wait", lambda s, v=v: s.delete(NS, "seed", wait=v)) for v in SECONDS),
     *(("wait", lambda s, v=v: s.delete_many([(NS, "seed")], wait=v)) for v in SECONDS),
     *(("timeout", lambda s, v=v: s.flush(v)) for v in SECONDS),
+    *(("value", lambda s, v=v: s.put_if_not_exists(NS, "k", v)) for v in VALUES),
+    *(("value", lambda s, v=v: s.compare_and_set(NS, "seed", v, expected_version=1)) for v in VALUES),
+    *(("value", lambda s, v=v: s.update(NS, "seed", lambda _: v)) for v in VALUES),
+    *(("patch", lambda s, v=v: s.update(NS, "seed", v)) for v in VALUES),
+    *(("key", lambda s, v=v: s.update(NS, v, {})) for v in KEYS),
+    *(("key", lambda s, v=v: s.delete_if_exists(NS, v)) for v in KEYS),
+    *(("namespace", lambda s, v=v: s.update(v, "seed", {})) for v in NAMESPACES),
+    *(("namespace", lambda s, v=v: s.delete_if_version(v, "seed", expected_version=1)) for v in NAMESPACES),
+    *(("ttl", lambda s, v=v: s.update(NS, "seed", {}, ttl=v)) for v in TTLS),
+    *(("ttl", lambda s, v=v: s.update_if_exists(NS, "seed", {}, ttl=v)) for v in TTLS),
+    *(("index", lambda s, v=v: s.update(NS, "seed", {}, index=v)) for v in INDEXES),
+    *(("wait", lambda s, v=v: s.update(NS, "seed", {}, wait=v)) for v in SECONDS),
+    *(("wait", lambda s, v=v: s.put_if_not_exists(NS, "k", {}, wait=v)) for v in SECONDS),
+    *(("attempts", lambda s, v=v: s.update(NS, "seed", {}, attempts=v)) for v in LIMITS),
+    *(("expected_version", lambda s, v=v: s.compare_and_set(NS, "seed", {}, expected_version=v)) for v in VERSIONS),
+    *(("expected_version", lambda s, v=v: s.delete_if_version(NS, "seed", expected_version=v)) for v in VERSIONS),
     *(("puts", lambda s, v=v: s.put_many(v)) for v in NO_LISTS),
     *(("puts[1]", lambda s, v=v: s.put_many([Put(NS, "k", {}), v])) for v in (None, {"key": "k"}, (NS, "k", {}), "k")),
     *(("puts[1].key", lambda s, v=v: s.put_many([Put(NS, "k", {}), Put(NS, v, {})])) for v in KEYS),

@@ -31,6 +31,7 @@ PURE = {
         "errors",
         "failures",
         "values",
+        "merging",
         "paths",
         "texts",
         "chunking",

@@ -82,11 +82,15 @@ class Connection:
         """Another node is asked first for a while."""
         self._slow.note(host)
 
-    def unreachable(self) -> list[Any]:
-        """The nodes of the cluster that the driver takes for down."""
+    def known(self) -> list[Any]:
+        """All nodes of the cluster, those of other data centres and those that are down included."""
         self.connect()
         cluster = self._cluster
-        return [] if cluster is None else [host for host in cluster.metadata.all_hosts() if host.is_up is False]
+        return [] if cluster is None else list(cluster.metadata.all_hosts())
+
+    def unreachable(self) -> list[Any]:
+        """The nodes of the cluster that the driver takes for down."""
+        return [host for host in self.known() if host.is_up is False]
 
     @property
     def driver(self) -> DriverSession:

@@ -73,7 +73,11 @@ class ScyllaDB:
         if not offsets:
             raise failures[0] if failures else DatabaseUnavailable()
         median = int(statistics.median(offsets.values()))
-        return ClockReading(system_clock() + median, {node: offset - median for node, offset in offsets.items()})
+        return ClockReading(
+            system_clock() + median,
+            {node: offset - median for node, offset in offsets.items()},
+            has_one_clock=len(self._session.known()) == 1,
+        )
 
     def unreachable_nodes(self) -> list[str]:
         """Nodes that are in the cluster and do not take this process's connections."""

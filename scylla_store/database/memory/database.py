@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from scylla_store import letters
 from scylla_store.clock import SECOND, Clock, system_clock
@@ -92,14 +93,21 @@ class MemoryDatabase:
 
     def compare_and_set(self, expected: bytes | None, mutation: Mutation) -> bool:
         """See `Database.compare_and_set`. Its write time is the server's; those of a namespace only grow."""
+        with self._open():
+            accepted = self.accept(expected, mutation)
+            if accepted is not None:
+                self.write([accepted])
+            return accepted is not None
+
+    def accept(self, expected: bytes | None, mutation: Mutation) -> Mutation | None:
+        """The first half of `compare_and_set`: what is to be written, at its version; None when the head is another one."""
         namespace = mutation.id.namespace
         with self._open() as now:
             if self._row(mutation.id).seen("head", now) != expected:
-                return False
+                return None
             ballot = max(now, self._ballots.get(namespace, 0) + 1)
             self._ballots[namespace] = ballot
-            self._put(mutation, ballot, now)
-            return True
+            return replace(mutation, version=ballot, intents=())
 
     def refresh(self, item: ItemId, cell: bytes, *, timestamp: int, ttl: int, intents: Sequence[Intent]) -> None:
         """See `Database.refresh`."""
