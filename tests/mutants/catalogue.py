@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.mutants.contending import CONTENDING
 from tests.mutants.filtering import FILTERING
 from tests.mutants.mutant import Mutant
 from tests.mutants.outbox import OUTBOX
@@ -10,4 +11,4 @@ from tests.mutants.syncing import SYNCING
 from tests.mutants.working import WORKING
 from tests.mutants.writing import WRITING
 
-MUTANTS: tuple[Mutant, ...] = (*SYNCING, *WRITING, *OUTBOX, *WORKING, *RECONCILING, *FILTERING)
+MUTANTS: tuple[Mutant, ...] = (*SYNCING, *WRITING, *OUTBOX, *WORKING, *RECONCILING, *FILTERING, *CONTENDING)

@@ -114,7 +114,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="of processor time, then stop")
     parser.add_argument("--fast", action="store_true", help="do not count states")
     parser.add_argument("--jobs", type=int, default=1, help="processes; then neither `stop` nor --seconds count")
-    parser.add_argument("--kind", help="of world: duel, tiny, early, pair, large, expiring or poisoned")
+    parser.add_argument("--kind", help="of world: duel, tiny, early, pair, large, expiring, poisoned or contended")
     parser.add_argument(
         "--shrink", type=float, default=60.0, help="seconds for each of the first failures that are shown"
     )

@@ -17,7 +17,7 @@ from scylla_store.errors import DatabaseUnavailable, EmbedderUnavailable, IndexU
 from scylla_store.identity import ItemId
 from scylla_store.index.base import Vector
 from scylla_store.intents import Intent, IntentKey
-from scylla_store.rows import Head
+from scylla_store.rows import Cells, Head
 from tests.simulation.scheduler import SECOND, Crash, Scheduler
 
 POISON = "poison"
@@ -26,7 +26,9 @@ POISON = "poison"
 DEADLY = "deadly"
 """Texts with this word end the process that embeds them."""
 
-_WRITES = {"write", "update", "remove", "refresh", "register", "bury", "exhume", "upsert", "delete", "commit"}
+_WRITES = {"write", "update", "remove", "refresh", "register", "bury", "exhume", "upsert", "delete", "commit",
+    "compare_and_set",
+}  # fmt: skip
 
 
 @dataclass
@@ -42,6 +44,10 @@ class Faults:
         halves: second halves of logged batches that are on their way: the batch log brings them; half_since: the oldest.
         late_requests: index requests that will take effect.
         written: write ids by item and version; several are a tie.
+        hides: how often a conditional write whose answer is lost lies in wait; hidden: those that do.
+        nodes: how far the clocks of the database's nodes are off (microseconds).
+        shadowed: items of which a conditional write was applied to no purpose, behind the later time of what it replaced.
+        expected: write ids of the heads that conditional writes were to replace, by their own.
         ends: from when on a write of the item may not be seen, by version: of deletes and of writes with a TTL.
     """
 
@@ -51,7 +57,12 @@ class Faults:
     file_too: bool = False
     split: float = 0.3
     slow: float = 0.0
+    hides: float = 0.0
+    nodes: Sequence[int] = (0,)
     calm: bool = False
+    hidden: list[Callable[[], Any]] = field(default_factory=list)
+    shadowed: list[str] = field(default_factory=list)
+    expected: dict[bytes, bytes | None] = field(default_factory=dict)
     halves: list[Callable[[], Any]] = field(default_factory=list)
     half_since: int = 0
     late_requests: list[tuple[str, Callable[[], Any]]] = field(default_factory=list)
@@ -106,6 +117,13 @@ class Faults:
         while self.halves:
             self.halves.pop(0)()
 
+    def settle(self) -> None:
+        """A conditional write or a serial read: what lies in wait comes to light, or never will."""
+        while self.hidden:
+            action = self.hidden.pop(0)
+            if self.scheduler.chance(0.5):
+                action()
+
     def happen_late(self) -> None:
         """One of the requests whose sender gave up takes effect."""
         what, action = self.late_requests.pop(self.scheduler.random.randrange(len(self.late_requests)))
@@ -159,6 +177,50 @@ class FaultyDatabase(Faulty):
     def __init__(self, target: MemoryDatabase, faults: Faults, clock: Clock) -> None:
         super().__init__(target, "database", faults)
         self.outbox = SlottedOutbox(FaultyTables(target.tables, "outbox", faults), clock=clock)  # type: ignore[arg-type]
+
+    def read(self, ids: Sequence[ItemId], *, body: bool = True, serial: bool = False) -> dict[ItemId, Cells]:
+        def action() -> dict[ItemId, Cells]:
+            if serial:
+                self._faults.settle()
+            found: dict[ItemId, Cells] = self._target.read(ids, body=body)
+            return found
+
+        cells: dict[ItemId, Cells] = self._faults.request(f"database.read{' serial' if serial else ''}", action)
+        return cells
+
+    def compare_and_set(self, expected: bytes | None, mutation: Mutation) -> bool:
+        """One step, at a time of any node. When its answer is lost it may lie in wait, which no plain read shows."""
+
+        def apply() -> bool:
+            accepted = self._accepted(expected, mutation)
+            if accepted is not None:
+                self._target.write([accepted])
+                if self._target.read([accepted.id])[accepted.id].head != accepted.head:
+                    self._faults.shadowed.append(accepted.id.key)
+            return accepted is not None
+
+        def hide() -> bool:
+            accepted = self._accepted(expected, mutation)
+            if accepted is not None:
+                self._faults.hidden.append(lambda: self._target.write([accepted]))
+            self._faults.scheduler.happened("conditional write lies in wait")
+            raise OutcomeUnknown("simulated: lies in wait")
+
+        is_hidden = not self._faults.calm and self._faults.scheduler.chance(self._faults.hides)
+        return bool(self._faults.request("database.compare_and_set", hide if is_hidden else apply))
+
+    def _accepted(self, expected: bytes | None, mutation: Mutation) -> Mutation | None:
+        self._faults.settle()
+        self._faults.expected[mutation.head[:16]] = None if expected is None else expected[:16]
+        usual, offset = self._target.server_clock, self._faults.scheduler.random.choice(self._faults.nodes)
+        self._target.server_clock = lambda: usual() + offset
+        try:
+            accepted: Mutation | None = self._target.accept(expected, mutation)
+        finally:
+            self._target.server_clock = usual
+        if accepted is not None:
+            self._faults.note(accepted)
+        return accepted
 
     @contextmanager
     def writing(self, ids: Sequence[Any]) -> Iterator[_Writing]:

@@ -124,9 +124,8 @@ class Judge:
     def _check_write(self, write: Acknowledged, row: Row | None, now: int) -> None:
         """P1: its version or a newer one is there; of its own version it is this value or a tie's."""
         receipt = write.receipt
-        assert receipt.version is not None
         assert row is not None, f"{write} is lost, there is no row"
-        assert row.version >= receipt.version, f"{write} is lost, the row has {row.version}"
+        assert row.version >= (receipt.version or 0), f"{write} is lost, the row has {row.version}"
         if row.head.write_id == receipt.write_id and row.is_visible(now):
             assert row.value() == write.value, f"{write} has another value"
         if row.head.write_id == receipt.write_id and write.value is not None and write.ttl is None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from tests.simulation.choices import Choices
 
 SECOND = 1_000_000
-_DANGEROUS = ("database.commit", "index.upsert", "index.delete", "index.points_of", "outbox.remove")
+_DANGEROUS = ("database.commit", "database.compare_and_set", "index.upsert", "index.delete", "index.points_of", "outbox.remove")
 """Before these it matters most what others do: there an actor rests more often."""
 
 START = 1_700_000_000 * SECOND

@@ -11,6 +11,9 @@ from tests.simulation.scheduler import SECOND
 SKEW = 2 * SECOND
 """`clock.max_clock_skew` of these worlds; no clock is further off."""
 
+NODES = SECOND // 2
+"""`clock.max_node_clock_difference`; no node's clock is further off."""
+
 _KINDS = ("put", "put", "put", "put", "ttl", "noindex", "delete", "delete")
 
 
@@ -26,6 +29,9 @@ class Shape:
         slow: how often an answer takes time too.
         unsent: how often a writer sends no task.
         is_poisonous: some texts cannot be embedded, and dead letters come soon.
+        contenders: conditional writers; counts: whether they do nothing but count, and nobody else writes.
+        hides: how often the answer to a conditional write is lost while the write lies in wait.
+        nodes: how far the clocks of the database's nodes are off (microseconds).
         lasts: whether it is looked at hours later too.
     """
 
@@ -49,13 +55,17 @@ class Shape:
     split: float = 0.3
     slow: float = 0.03
     unsent: float = 0.0
+    contenders: int = 0
+    counts: bool = False
+    hides: float = 0.0
+    nodes: Sequence[int] = (0,)
 
     @classmethod
     def drawn(cls, source: Choices, kind: str | None = None) -> Shape:
         """A shape by chance, or one of this kind."""
         kinds = {
             "duel": _duel, "tiny": _tiny, "early": _early, "pair": _pair, "large": _large, "expiring": _expiring,
-            "poisoned": _poisoned,
+            "poisoned": _poisoned, "contended": _contended,
         }  # fmt: skip
         if kind is None:
             return source.choice((*kinds.values(), _duel))(source)
@@ -228,4 +238,34 @@ def _poisoned(source: Choices) -> Shape:
         is_poisonous=True,
         lasts=False,
         kinds=pick((("put",), ("put", "put", "put", "delete", "ttl"))),
+    )
+
+
+def _contended(source: Choices) -> Shape:
+    """Conditional writers of one item, alone or beside plain ones; their answers are lost, and nodes have clocks of their own."""
+    pick = source.choice
+    counts = source.chance(0.5)
+    return Shape(
+        items=1,
+        writers=0 if counts else pick((0, 1, 1)),
+        workers=pick((1, 2)),
+        readers=0 if counts else pick((0, 0, 1)),
+        drains=1,
+        reconcilers=pick((0, 0, 0, 1)),
+        operations=pick((1, 2, 2)),
+        restarts=pick((1, 5)),
+        ticks=pick(((0,), (0, 1), (0, 1, SECOND // 10), (*[0] * 15, 12 * SECOND))),
+        clocks=pick(((0,), (0, SKEW, -SKEW))),
+        sleepiness=pick((0.1, 0.2, 0.3)),
+        fault_rate=pick((0.0, 0.03, 0.08)),
+        kill_rate=pick((0.0, 0.0, 0.01)),
+        jump_rate=pick((0.0, 0.0, 0.02)),
+        is_poisonous=False,
+        lasts=False,
+        kinds=pick((("put",), ("put", "delete", "ttl"))),
+        unsent=0.3,
+        contenders=pick((2, 2, 3)),
+        counts=counts,
+        hides=pick((0.0, 0.1, 0.3)),
+        nodes=pick(((0,), (0, NODES, -NODES))),
     )

@@ -7,10 +7,12 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 from scylla_store.clock import past_for_all
+from scylla_store.conditional import ConditionalWriter
 from scylla_store.database.base import Mutation
 from scylla_store.database.memory import MemoryDatabase
 from scylla_store.drain import Scope
@@ -29,6 +31,7 @@ from scylla_store.wiring import Parts
 from scylla_store.writes import Change
 from tests.simulation.broker import Broker, Message, Publisher
 from tests.simulation.choices import Choices, Script
+from tests.simulation.contending import BRIEF, Contest
 from tests.simulation.faults import DEADLY, POISON, Faults, Faulty, FaultyDatabase, FaultyEmbedder
 from tests.simulation.judge import Acknowledged, Judge, Watch
 from tests.simulation.scheduler import SECOND, Actor, Crash, Scheduler
@@ -82,6 +85,8 @@ class World:
             file_too=everything,
             split=shape.split,
             slow=shape.slow,
+            hides=shape.hides,
+            nodes=shape.nodes,
         )
         self.scheduler.ticks = shape.ticks
         self.scheduler.sleepiness = shape.sleepiness
@@ -99,11 +104,12 @@ class World:
         self.watch = Watch(
             self.judge, self.index, lambda: self.scheduler.now, is_off=everything or self.shape.is_poisonous
         )
+        self.contest = Contest(self.scheduler, self.faults, self.items)
         self.snapshot: dict[ItemId, Cells] = {}
 
     def run(self) -> None:
         """One schedule: trouble, calm, judgement."""
-        with _seeded(self.seed):
+        with _seeded(self.seed, lambda: self.scheduler.now / SECOND):
             self._trouble()
             self._calm()
             innocents = self.everything or self.shape.kill_rate > 0
@@ -111,6 +117,10 @@ class World:
                 self.acknowledged, self.scheduler.now, letters=self.shape.is_poisonous, innocents=innocents
             )
             assert not self.watch.harm, self.watch.harm
+            assert not self.faults.shadowed, f"conditional writes of {self.faults.shadowed} were hidden behind what they replaced"
+            assert self.everything or not self.faults.hidden, "a conditional write still lies in wait"
+            if self.shape.counts:
+                self.contest.check_count(self.judge.row(self.items[0]))
             self._check_reports()
             if self.shape.lasts:
                 self._much_later()
@@ -123,6 +133,8 @@ class World:
         operations = self.shape.operations
         for number in range(self.shape.writers):
             self._spawn(f"writer{number}", lambda parts, name: self._write(parts, name, operations))
+        for number in range(self.shape.contenders):
+            self._spawn(f"contender{number}", lambda parts, name: self._contend(parts, name, operations))
         for number in range(self.shape.workers):
             self._spawn(f"worker{number}", lambda parts, name: self._work(parts, name, 4 * operations))
         for number in range(self.shape.readers):
@@ -150,6 +162,10 @@ class World:
         )
         parts.embedder = FaultyEmbedder(self.faults, DIMENSIONS)  # type: ignore[assignment]
         parts.publisher = Publisher(self.broker, self.shape.unsent)  # type: ignore[assignment]
+        parts.conditional = ConditionalWriter(  # type: ignore[assignment]
+            parts.database, parts.publisher, parts.registry, parts.guard, parts.clock, self.settings,
+            patience=parts.writer.patience, sleep=self._sleep,
+        )
         parts.reconciler = Reconciler(  # type: ignore[assignment]
             parts.database, parts.index, parts.recipe, parts.registry, self.settings, parts.clock, parts.guard.check,
             sleep=lambda _: self.scheduler.step("sleeps"), monotonic=lambda: clock() / SECOND, reads_ahead=False,
@@ -186,6 +202,33 @@ class World:
                 self.acknowledged.append(Acknowledged(change.id, receipt, value, change.ttl))
                 self._expect(change.id, receipt, before)
         self.writing_since.pop(name, None)
+
+    def _contend(self, parts: Parts, name: str, operations: int) -> None:
+        """Conditional writes; see `contending.py`."""
+        if self.shape.counts:
+            self.contest.begin(parts)
+        else:
+            self.longest_ttl = max(self.longest_ttl, BRIEF)
+        for _ in range(operations):
+            self.writing_since[name] = self.scheduler.now
+            before = {write.receipt.write_id for write in self.acknowledged}
+            written = self.contest.count(parts, name) if self.shape.counts else self.contest.act(parts)
+            if written is not None:
+                self._acknowledge(written, before)
+        self.writing_since.pop(name, None)
+
+    def _acknowledge(self, written: Acknowledged, before: set[bytes]) -> None:
+        """Of a conditional write."""
+        self.scheduler.note(f"  {written.item.key} acknowledged {written.receipt.version}")
+        written.receipt.database = self.database
+        self.acknowledged.append(written)
+        self._expect(written.item, written.receipt, before)
+
+    def _sleep(self, seconds: float) -> None:
+        """Others go on meanwhile; then so much time has passed at least."""
+        until = self.scheduler.now + round(seconds * SECOND)
+        self.scheduler.step("sleeps")
+        self.scheduler.now = max(self.scheduler.now, until)
 
     def _changes(self, parts: Parts) -> list[tuple[Change, str, dict[str, Any] | None]]:
         """A write of one item, or of all at once."""
@@ -453,7 +496,7 @@ class World:
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def _seeded(seed: int, monotonic: Callable[[], float]) -> Iterator[None]:
     """Write ids, intent ids and jitter from the seed, so that a schedule can be replayed exactly.
 
     Slots have one shard here, and points two slices: they are alike, and reading empty ones is most of the work.
@@ -464,6 +507,7 @@ def _seeded(seed: int) -> Iterator[None]:
     try:
         with contextlib.ExitStack() as patches:
             patches.enter_context(mock.patch("os.urandom", source.randbytes))
+            patches.enter_context(mock.patch("scylla_store.skew.time", SimpleNamespace(monotonic=monotonic)))
             for module in ("intents", "writes", "database.walk", "reconcile.repairs"):
                 patches.enter_context(mock.patch(f"scylla_store.{module}.SHARDS", 1))
             patches.enter_context(mock.patch("scylla_store.database.walk._MAX_SLOTS", 60))
