@@ -229,7 +229,10 @@ class ConditionalWriter:
         if found.write_id == attempt.write_id:
             return self._applied(attempt, found, None if cells is None else cells.version)
         if found.write_id in (None, attempt.before.write_id):
-            self._forget(attempt)  # applied to no purpose, hidden behind a later time, or never applied
+            # Applied to no purpose, hidden behind a later time; or not applied. A request that a node which hangs has not begun
+            # yet can still come, though, until the head is another one: then its intent has to be there.
+            if answer is not None:
+                self._forget(attempt)
             return None
         if answer is None:
             raise OutcomeUnknown(

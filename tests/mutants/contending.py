@@ -44,6 +44,15 @@ CONTENDING: tuple[Mutant, ...] = (
         unseen="it does no harm: a worker settles each of them with a serial read, half a minute later",
     ),
     mutant(
+        "the intent of a lost answer is taken back",
+        "A serial read that does not show a write proves that it never comes.",
+        "conditional.py",
+        "            if answer is not None:\n                self._forget(attempt)\n",
+        "            self._forget(attempt)\n",
+        _TESTS,
+        unseen="no node of a schedule begins with a request after its sender gave up",
+    ),
+    mutant(
         "the version is compared and not the head",
         "When the version has grown, the write was applied.",
         "conditional.py",
