@@ -6,7 +6,7 @@ import logging
 import os
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scylla_store.clock import SECOND, VersionClock, past_for_all
@@ -35,6 +35,8 @@ class Change:
     """One checked write. `value` is the document in JSON, None for a delete.
 
     `until`: when it expires (microseconds), in place of a `ttl`: what a conditional write keeps of the item before.
+    `created_at`: what it brings along (microseconds), in place of what was there. `yields`: it is left out when a reader sees
+    a document there already; both of plain writes only.
     """
 
     id: ItemId
@@ -42,6 +44,8 @@ class Change:
     index: IndexSpec = None
     ttl: float | None = None
     until: int | None = None
+    created_at: int | None = None
+    yields: bool = False
 
 
 class Writer:
@@ -103,6 +107,13 @@ class Writer:
             changes.append(self.check_put(put, f"puts[{position}]."))
         return changes
 
+    def check_restored(self, put: Put, *, created_at: int, until: int | None, yields: bool) -> Change:
+        """As `check_put`, for a document that brings its times along (microseconds)."""
+        change = self.check_put(put)
+        if not 0 <= created_at <= self._clock.now() + self._skew:
+            raise ValidationError(f"created_at must lie between 1970 and now; it is {created_at} microseconds since 1970")
+        return replace(change, created_at=created_at, until=until, yields=yields)
+
     def check_delete(self, namespace: object, key: object) -> Change:
         """Raises ValidationError, naming the argument."""
         return Change(ItemId(checked_namespace(namespace), checked_key(key)), None)
@@ -118,6 +129,15 @@ class Writer:
             DatabaseUnavailable, OutcomeUnknown: of a single change, as it happened.
             PartialFailure: some of several changes failed; it has the receipts of the others.
         """
+        results = self._write_all(changes)
+        return _receipts([results[change.id] for change in changes])
+
+    def restore(self, changes: Sequence[Change]) -> list[Receipt]:
+        """As `write`, with receipts only of those that did not yield to a document that is there already."""
+        results = self._write_all(changes)
+        return _receipts([results[change.id] for change in changes if change.id in results])
+
+    def _write_all(self, changes: Sequence[Change]) -> dict[ItemId, Receipt | StoreError]:
         self._guard.check()
         last = {change.id: change for change in changes}
         self._registry.register({item.namespace for item, change in last.items() if change.value is not None})
@@ -125,15 +145,18 @@ class Writer:
         distinct = list(last.values())
         for start in range(0, len(distinct), CHUNK):
             results.update(self._write_chunk(distinct[start : start + CHUNK]))
-        return _receipts([results[change.id] for change in changes])
+        return results
 
     def _write_chunk(self, changes: Sequence[Change]) -> dict[ItemId, Receipt | StoreError]:
         started = self._clock.now()
         shard = random.randrange(SHARDS)
+        # Drawn before it is looked whether a document is there: a put that is not seen then is later than what yields to it.
+        early = self._clock.version() if any(change.yields for change in changes) else 0
         try:
             with self._database.writing([change.id for change in changes]) as writing:
-                prepared = [self._prepare(change, writing, shard) for change in changes]
-                errors = writing.commit([mutation for mutation, _ in prepared])
+                wanted = [change for change in changes if not (change.yields and self._is_there(change.id, writing))]
+                prepared = [self._prepare(change, writing, shard, early) for change in wanted]
+                errors = writing.commit([mutation for mutation, _ in prepared]) if prepared else []
         except StoreError as exc:
             if len(changes) == 1:
                 raise
@@ -146,17 +169,23 @@ class Writer:
             for (mutation, receipt), error in zip(prepared, errors, strict=True)
         }
 
-    def _prepare(self, change: Change, writing: Writing, shard: int) -> tuple[Mutation, Receipt]:
+    def _is_there(self, item: ItemId, writing: Writing) -> bool:
+        row = self._row(item, writing)
+        return row is not None and row.is_visible(self._clock.now())
+
+    def _prepare(self, change: Change, writing: Writing, shard: int, early: int) -> tuple[Mutation, Receipt]:
         before = self._row(change.id, writing)
         floor = writing.floor(change.id)
         self._guard.refuse_far_ahead(floor, f"{change.id.namespace}/{change.id.key}")
         version = self._clock.version(floor)
+        if change.yields and early >= floor:
+            version = early
         existed = before is not None and before.is_visible(version)
         created_at = before.head.created_at if before is not None and existed else version
-        expires_at = checked_ttl(change.ttl, version)
+        expires_at = checked_ttl(change.ttl, version) if change.until is None else change.until
         head = Head(
             write_id=os.urandom(16),
-            created_at=created_at,
+            created_at=created_at if change.created_at is None else change.created_at,
             expires_at=expires_at,
             deleted=change.value is None,
             index=change.index,

@@ -36,7 +36,7 @@ def import_documents(
     wait: bool | None,
     batch: int,
 ) -> None:
-    """Load documents from SOURCE.
+    """Load documents of your own from SOURCE. (scylla-store load loads what scylla-store export wrote.)
 
     SOURCE is a file of JSON lines, - for JSON lines on standard input, or a folder of text and Markdown files.
 
@@ -54,7 +54,13 @@ def import_documents(
     waits = settings.celery.broker_url is None if wait is None else wait
     with call.store(indexes=settings.celery.broker_url is None and waits) as store:
         loader = Loader(
-            store, opened, call.output, batch=batch, stops=on_error == "stop", options=[namespace, key_field]
+            store,
+            opened,
+            call.output,
+            write=lambda puts: len(store.put_many(puts)),
+            batch=batch,
+            stops=on_error == "stop",
+            options=[namespace, key_field],
         )
         summary = loader.run(restart=restart, waits=waits)
     document: dict[str, Any] = {

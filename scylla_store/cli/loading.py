@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from scylla_store.cli.progress import Progress
 from scylla_store.cli.sources import Position, Record, Source
 from scylla_store.cli.stopping import Stop
 from scylla_store.errors import PartialFailure, ValidationError
-from scylla_store.items import Put
 from scylla_store.store import ScyllaStore
 
 _INDEX_PATIENCE = 24 * 3600.0
@@ -34,21 +33,31 @@ class Summary:
 
 
 class Loader:
-    """Writes the records of a source by `put_many`.
+    """Writes the records of a source.
 
     Args:
+        write: writes what some records are, and returns how many documents it stored.
         batch: documents of one call.
         stops: whether a bad record ends the run; else it is reported and left out.
         options: what else decides which documents come out of the source; part of the position's name.
     """
 
     def __init__(
-        self, store: ScyllaStore, source: Source, output: Output, *, batch: int, stops: bool, options: Sequence[Any]
+        self,
+        store: ScyllaStore,
+        source: Source,
+        output: Output,
+        *,
+        write: Callable[[list[Any]], int],
+        batch: int,
+        stops: bool,
+        options: Sequence[Any],
     ) -> None:
         self._store = store
         self._database = store.parts.database
         self._source = source
         self._output = output
+        self._write = write
         self._batch = batch
         self._stops = stops
         digest = source.digest()
@@ -108,11 +117,11 @@ class Loader:
         self._flush(good)
 
     def _flush(self, records: list[Record]) -> None:
-        puts = [record.put for record in records if record.put is not None]
-        if not puts:
+        documents = [record.put for record in records if record.put is not None]
+        if not documents:
             return
         try:
-            self._put_many(puts)
+            self._store_all(documents)
         except ValidationError as exc:
             if len(records) == 1:
                 self._refuse(records[0], str(exc))
@@ -121,13 +130,12 @@ class Loader:
             self._flush(records[:half])
             self._flush(records[half:])
 
-    def _put_many(self, puts: list[Put]) -> None:
+    def _store_all(self, documents: list[Any]) -> None:
         try:
-            self._store.put_many(puts)
+            self._summary.stored += self._write(documents)
         except PartialFailure as exc:
             self._summary.stored += sum(receipt is not None for receipt in exc.receipts)
             raise
-        self._summary.stored += len(puts)
 
     def _refuse(self, record: Record, reason: str) -> None:
         reason = f"{self._source.name}, {record.name}: {reason.removeprefix('puts[0].')}"

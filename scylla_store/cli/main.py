@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from scylla_store.cli import deleting, demo, documents, importing, letters, operating, processes, reconciling
+from scylla_store.cli import deleting, demo, documents, importing, letters, moving, operating, processes, reconciling
 from scylla_store.cli.arguments import NAMESPACE_SYNTAX
 from scylla_store.cli.invocation import group_options
 from scylla_store.cli.program import Program
@@ -30,6 +30,8 @@ COMMANDS = (
     documents.search,
     documents.list_documents,
     importing.import_documents,
+    moving.export,
+    moving.load,
     operating.status,
     operating.health,
     reconciling.reconcile,

@@ -15,6 +15,7 @@ from scylla_store.cli.arguments import parse_namespace
 from scylla_store.errors import ValidationError
 from scylla_store.identity import Namespace
 from scylla_store.items import Put
+from scylla_store.moving import Stored
 
 SUFFIXES = (".md", ".markdown", ".rst", ".txt")
 _FIELDS = {"namespace", "key", "value", "index", "ttl"}
@@ -31,11 +32,11 @@ class Position:
 
 @dataclass(frozen=True)
 class Record:
-    """One line or file: a put, or why it is none. `after` is where the next record begins."""
+    """One line or file: what is to be written, or why it cannot be. `after` is where the next record begins."""
 
     name: str
     after: Position
-    put: Put | None
+    put: Put | Stored | None
     error: str | None = None
 
 
@@ -107,13 +108,7 @@ class JsonLines:
 
     def digest(self) -> str | None:
         """Digest of the whole file."""
-        if self._path is None:
-            return None
-        digest = hashlib.blake2b(digest_size=16)
-        with self._path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-        return digest.hexdigest()
+        return None if self._path is None else file_digest(self._path)
 
     def records(self, start: Position) -> Iterator[Record]:
         """One record for each line that is not blank."""
@@ -138,6 +133,15 @@ class JsonLines:
             return Record(name, after, None, str(exc))
         except (ValueError, RecursionError) as exc:
             return Record(name, after, None, f"it is not JSON: {exc}")
+
+
+def file_digest(path: Path) -> str:
+    """Digest of what is in a file."""
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 class Folder:

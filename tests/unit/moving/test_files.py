@@ -1,0 +1,154 @@
+"""The file of an export: cut anywhere, it is gone on with behind its last whole line."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from scylla_store.errors import ValidationError
+from scylla_store.identity import ItemId
+from scylla_store.moving import ExportFile, Header, read_lines
+
+HEADER = Header(("docs",), None, 1_700_000_000_000_000)
+LATER = Header(("docs",), None, 1_800_000_000_000_000)
+KEYS = [f"k{number:02}" for number in range(40)]
+LINES = [
+    b'{"namespace":["docs"],"key":"%s","created_at":"2025-01-31T12:00:00+00:00","value":{}}\n' % key.encode() for key in KEYS
+]
+NAMES = ["docs.jsonl", "docs.ndjson", "docs.jsonl.gz"]
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a file has several."""
+    monkeypatch.setattr("scylla_store.moving.files.BLOCK", 500)
+
+
+def export(path: Path, header: Header = HEADER) -> int:
+    """Writes all lines; returns how many were there already."""
+    with ExportFile(path, header) as target:
+        there = target.documents
+        assert target.after == (ItemId(("docs",), KEYS[there - 1]) if there and not target.is_whole else None)
+        for line in LINES[there:]:
+            target.add(line)
+        target.finish()
+    return there
+
+
+def content(path: Path) -> list[bytes]:
+    return [line for line, _ in read_lines(path)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cut_anywhere_it_is_gone_on_with_and_becomes_the_same(tmp_path: Path, name: str) -> None:
+    # Given a whole file
+    path = tmp_path / name
+    export(path)
+    whole, lines = path.read_bytes(), content(path)
+    assert lines == [HEADER.to_line(), *LINES, b'{"documents":40}\n']
+    assert not path.with_name(f"{name}.partial").exists()
+    # When the export was killed after any number of bytes, and is called again
+    resumed = set()
+    for cut in range(0, len(whole) + 1, 11):
+        path.unlink()
+        path.with_name(f"{name}.partial").write_bytes(whole[:cut])
+        resumed.add(export(path, LATER if cut > len(HEADER.to_line()) * 2 else HEADER))
+        # Then the file is as if nothing had been
+        assert content(path)[1:] == lines[1:]
+    assert len(resumed) > 5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_killed_before_it_got_its_name_it_only_gets_it(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    export(path)
+    whole = path.read_bytes()
+    path.rename(path.with_name(f"{name}.partial"))
+
+    assert export(path) == len(KEYS)
+
+    assert path.read_bytes() == whole
+
+
+def test_no_more_than_a_block_is_held(tmp_path: Path) -> None:
+    path = tmp_path / "docs.jsonl"
+    with ExportFile(path, HEADER) as target:
+        for number, line in enumerate(LINES, 1):
+            target.add(line)
+            written = path.with_name("docs.jsonl.partial").stat().st_size
+            assert len(HEADER.to_line()) + len(line) * number - written < 500
+
+
+def test_left_by_an_error_it_keeps_what_was_added(tmp_path: Path) -> None:
+    path = tmp_path / "docs.jsonl.gz"
+
+    def fails() -> None:
+        with ExportFile(path, HEADER) as target:
+            target.add(LINES[0])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fails()
+    assert not path.exists()
+    assert export(path) == 1
+
+
+def test_a_file_that_is_there_is_replaced_only_when_asked_for_and_only_by_a_whole_one(tmp_path: Path) -> None:
+    path = tmp_path / "docs.jsonl"
+    path.write_text("precious")
+    with pytest.raises(ValidationError, match="there already; --overwrite"):
+        ExportFile(path, HEADER)
+    with ExportFile(path, HEADER, replaces=True) as target:
+        target.add(LINES[0])
+        assert path.read_text() == "precious"
+        target.finish()
+    assert content(path)[1:-1] == LINES[:1]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (Header(("docs",), {"a": 1}, 5).to_line(), "another prefix or filter; --restart begins anew"),
+        (Header((), None, 5).to_line(), "another prefix or filter; --restart begins anew"),
+        (b'{"key": "k"}\n', "no header.*--restart begins anew"),
+        (HEADER.to_line() + b"nonsense\n", "not JSON.*--restart begins anew"),
+    ],
+)
+def test_a_stopped_export_of_something_else_is_not_gone_on_with(tmp_path: Path, text: bytes, said: str) -> None:
+    path = tmp_path / "docs.jsonl"
+    partial = tmp_path / "docs.jsonl.partial"
+    partial.write_bytes(text)
+    with pytest.raises(ValidationError, match=said):
+        ExportFile(path, HEADER)
+    assert partial.read_bytes() == text
+
+    with ExportFile(path, HEADER, restarts=True) as target:
+        target.finish()
+    assert content(path) == [HEADER.to_line(), b'{"documents":0}\n']
+
+
+@pytest.mark.parametrize("name", ["docs.jsonl.zst", "docs.json.bz2", "docs", "docs.txt"])
+def test_another_extension_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValidationError, match=r"must end with one of \.jsonl, \.ndjson, \.gz"):
+        ExportFile(tmp_path / name, HEADER)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_torn_or_damaged_gzip_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "docs.gz"
+    export(path)
+    whole = path.read_bytes()
+    for damaged in (whole[:-5], whole[:-8] + bytes(4) + whole[-4:], b"plain text\n"):
+        path.write_bytes(damaged)
+        with pytest.raises(ValidationError, match="cut off or damaged"):
+            content(path)
+
+
+def test_members_of_other_programs_are_read_too_and_from_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "docs.gz"
+    path.write_bytes(gzip.compress(b"one\ntw") + gzip.compress(b"o\nthree\n"))
+
+    assert list(read_lines(path)) == [(b"one\n", 4), (b"two\n", 8), (b"three\n", 14)]
+    assert list(read_lines(path, 8)) == [(b"three\n", 14)]

@@ -1,0 +1,189 @@
+"""Export and restoring over the stubs: what is read, what is written, and what wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from scylla_store.clock import SECOND
+from scylla_store.database.base import Mutation
+from scylla_store.errors import DamagedRow, StoreError, TombstoneLimit, ValidationError
+from scylla_store.filters import parse_filter
+from scylla_store.identity import ItemId, Namespace
+from scylla_store.intents import Kind
+from scylla_store.moving import Export, Restorer, Stored, from_line
+from tests.unit.core import ITEM, OTHER, START, Core, raises
+
+NAMESPACES: list[Namespace] = [("a",), ("a", "b"), ("a\0",), ("b", "\U0001f600"), ("b", "\uffff")]
+
+
+@pytest.fixture
+def core() -> Core:
+    return Core()
+
+
+def exported(core: Core, prefix: Namespace = (), after: ItemId | None = None, **options: Any) -> list[Stored]:
+    export = Export(core.db, core.parts.reader, core.clock, prefix, **options)  # type: ignore[arg-type]
+    return [from_line(line) for page in export.lines(after) for line in page]
+
+
+def keys(found: Sequence[Stored]) -> list[tuple[Namespace, str]]:
+    return [(tuple(one.namespace), one.key) for one in found]
+
+
+def put(core: Core, item: ItemId, text: str = "some text", **options: Any) -> None:
+    core.elsewhere.registry.register({item.namespace})
+    core.put(text, item, **options)
+
+
+def stored(item: ItemId = ITEM, text: str = "old", *, created_at: int = START - 5, expires_at: int | None = None) -> Stored:
+    return Stored(list(item.namespace), item.key, {"text": text}, None, created_at, expires_at)
+
+
+def restorer(core: Core, *, replaces: bool = False) -> Restorer:
+    return Restorer(core.parts.writer, core.clock, replaces=replaces)
+
+
+def test_all_that_a_reader_sees_comes_in_order_and_from_anywhere(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scylla_store.walks.PAGE", 2)
+    items = [ItemId(namespace, key) for namespace in NAMESPACES for key in ("1", "2", "\uffff", "\U0001f600")]
+    for item in reversed(items):
+        put(core, item)
+    expected = sorted(items, key=lambda item: ([label.encode() for label in item.namespace], item.key.encode()))
+
+    assert keys(exported(core)) == expected
+    assert keys(exported(core, ("a",))) == expected[:8]
+    for at, item in enumerate(expected):
+        assert keys(exported(core, after=item)) == expected[at + 1 :]
+
+
+def test_deleted_and_expired_documents_are_left_out_and_granted_time_counts(core: Core) -> None:
+    put(core, ITEM, ttl=10)
+    put(core, OTHER, ttl=5)
+    put(core, ItemId(("docs",), "deleted"))
+    core.delete(ItemId(("docs",), "deleted"))
+    core.clock.advance(4)
+    core.elsewhere.reader.get(*ITEM, refresh_ttl=True)
+    core.clock.advance(2)
+
+    [found] = exported(core)
+
+    assert (found.key, found.expires_at, found.created_at) == ("k", START + 14 * SECOND, START)
+
+
+def test_a_filter_chooses(core: Core) -> None:
+    put(core, ITEM, "tea")
+    put(core, OTHER, "coffee")
+
+    assert keys(exported(core, where=parse_filter({"text": "tea"}))) == [ITEM]
+    assert keys(exported(core, where=parse_filter({"$key": "other"}))) == [OTHER]
+
+
+def test_what_cannot_be_read_ends_it_or_is_left_out_and_told(core: Core) -> None:
+    # Given a damaged document, and a namespace that the database gives up at
+    put(core, ITEM)
+    put(core, OTHER)
+    put(core, ItemId(("z",), "k"))
+    core.database.write([Mutation(ITEM, START + 60, core.row().head.encode(), b"torn")])  # type: ignore[union-attr]
+    with pytest.raises(DamagedRow):
+        exported(core)
+    told: list[StoreError] = []
+    assert keys(exported(core, skips=told.append)) == [OTHER, (("z",), "k")]
+    core.db.before["keys"] = lambda: raises(TombstoneLimit("too many"))
+    assert keys(exported(core, skips=told.append)) == [(("z",), "k")]
+    assert [type(error) for error in told] == [DamagedRow, TombstoneLimit]
+
+
+def test_a_page_holds_documents_of_a_bounded_size(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scylla_store.walks.SCAN_BYTES", 5000)
+    for number in range(50):
+        put(core, ItemId(("docs",), str(number)), "x" * 1000)
+
+    sizes = [len(page) for page in Export(core.db, core.parts.reader, core.clock, ()).lines()]  # type: ignore[arg-type]
+
+    assert sizes == [5] * 10
+
+
+def test_a_restored_document_has_its_times_is_new_and_is_indexed(core: Core) -> None:
+    restored = restorer(core)
+
+    assert restored.write([stored(expires_at=START + SECOND)]) == 1
+
+    row = core.row()
+    assert row is not None
+    assert (row.head.created_at, row.expires_at, row.version) == (START - 5, START + SECOND, START)
+    assert {ref.intent.kind for ref in core.refs()} == {Kind.WRITE, Kind.EXPIRY}
+    core.work(*core.refs(Kind.WRITE))
+    assert core.versions() == [row.version]
+
+
+def test_what_is_there_stays_and_what_was_deleted_or_has_expired_there_comes_back(core: Core) -> None:
+    # Given a document, a deleted and an expired one
+    core.put("newer", ITEM)
+    core.put("gone", OTHER)
+    core.delete(OTHER)
+    past = ItemId(("docs",), "past")
+    core.put("past", past, ttl=1)
+    core.clock.advance(2)
+    # When all are restored
+    restored = restorer(core)
+    restored.write([stored(ITEM), stored(OTHER), stored(past)])
+    # Then only the one that a reader saw is as it was
+    assert (restored.stored, restored.kept) == (2, 1)
+    assert [core.row(item).value()["text"] for item in (ITEM, OTHER, past)] == ["newer", "old", "old"]  # type: ignore[union-attr]
+
+
+def test_when_asked_to_it_replaces_and_brings_its_time_of_creation(core: Core) -> None:
+    core.put("newer", ITEM)
+
+    restored = restorer(core, replaces=True)
+    restored.write([stored(ITEM)])
+
+    assert (restored.stored, restored.kept) == (1, 0)
+    row = core.row()
+    assert row is not None
+    assert (row.value(), row.head.created_at) == ({"text": "old"}, START - 5)
+    assert row.version > START
+
+
+def test_a_put_that_comes_between_the_look_and_the_write_wins(core: Core) -> None:
+    def put_a_moment_later() -> None:
+        core.clock.advance(0.001)
+        core.put("newer", ITEM)
+
+    core.db.before["commit"] = put_a_moment_later
+
+    restorer(core).write([stored(ITEM)])
+
+    assert core.row().value() == {"text": "newer"}  # type: ignore[union-attr]
+    core.work(*core.refs())
+    assert core.versions() == [core.row().version]  # type: ignore[union-attr]
+
+
+def test_what_has_expired_since_the_export_is_left_out(core: Core) -> None:
+    restored = restorer(core)
+
+    assert restored.write([stored(expires_at=START), stored(OTHER, expires_at=START + 1)]) == 1
+
+    assert (restored.expired, core.row()) == (1, None)
+
+
+@pytest.mark.parametrize("created_at", [-1, START + 60 * SECOND])
+def test_a_time_of_creation_that_cannot_be_is_refused_and_nothing_is_written(core: Core, created_at: int) -> None:
+    with pytest.raises(ValidationError, match="created_at must lie between 1970 and now"):
+        restorer(core).write([stored(OTHER), stored(created_at=created_at)])
+
+    assert core.row(OTHER) is None
+
+
+def test_a_second_run_writes_nothing(core: Core) -> None:
+    restorer(core).write([stored(ITEM), stored(OTHER)])
+    core.db.calls.clear()
+
+    again = restorer(core)
+    assert again.write([stored(ITEM), stored(OTHER)]) == 0
+
+    assert again.kept == 2
+    assert "commit" not in core.db.calls
