@@ -72,6 +72,15 @@ def test_killed_before_it_got_its_name_it_only_gets_it(tmp_path: Path, name: str
     assert path.read_bytes() == whole
 
 
+def test_of_a_torn_line_nothing_stays_when_less_follows(tmp_path: Path) -> None:
+    (tmp_path / "docs.jsonl.partial").write_bytes(HEADER.to_line() + LINES[0] + b"x" * 1000)
+
+    with ExportFile(tmp_path / "docs.jsonl", HEADER) as target:
+        target.finish()
+
+    assert content(tmp_path / "docs.jsonl") == [HEADER.to_line(), LINES[0], b'{"documents":1}\n']
+
+
 def test_no_more_than_a_block_is_held(tmp_path: Path) -> None:
     path = tmp_path / "docs.jsonl"
     with ExportFile(path, HEADER) as target:
