@@ -1,7 +1,9 @@
 """scylla_store: a sync-first document store with semantic search."""
 
+from scylla_store.batch import Delete, Get, List, ListNamespaces, Search
 from scylla_store.errors import (
     BadVector,
+    BatchFailed,
     ClockSkew,
     CollectionMismatch,
     ConfigurationError,
@@ -37,6 +39,7 @@ from scylla_store.store import ScyllaStore
 __all__ = [
     "ANY_LABEL",
     "BadVector",
+    "BatchFailed",
     "ClockSkew",
     "CollectionMismatch",
     "ConfigurationError",
@@ -45,13 +48,17 @@ __all__ = [
     "DatabaseRefused",
     "DatabaseUnavailable",
     "DeadLettered",
+    "Delete",
     "EmbeddedIndexBusy",
     "EmbedderTimeout",
     "EmbedderUnavailable",
+    "Get",
     "Hit",
     "IndexRefused",
     "IndexUnavailable",
     "Item",
+    "List",
+    "ListNamespaces",
     "Outcome",
     "OutcomeUnknown",
     "Page",
@@ -62,6 +69,7 @@ __all__ = [
     "ScanLimitReached",
     "SchemaMismatch",
     "ScyllaStore",
+    "Search",
     "Settings",
     "StoreClosed",
     "StoreError",

@@ -6,6 +6,7 @@
     │   │   └── OutcomeUnknown    the write may or may not have happened
     │   ├── Contended             other writers of the item came first, again and again
     │   ├── PartialFailure        some writes of a batch failed; .receipts and .errors say which
+    │   │   └── BatchFailed       the same of `store.batch`
     │   ├── IndexUnavailable
     │   │   ├── IndexThrottled    429: come back later
     │   │   └── EmbeddedIndexBusy
@@ -88,6 +89,15 @@ class PartialFailure(TransientError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.receipts, self.errors)
+
+
+class BatchFailed(PartialFailure):
+    """Some writes of `batch` failed; its reads and its other writes are done: `.results` and `.errors` are as long as the batch."""
+
+    @property
+    def results(self) -> list[Any]:
+        """What `batch` would have returned, with None for a write that failed."""
+        return self.receipts
 
 
 class IndexUnavailable(TransientError):

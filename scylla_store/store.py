@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from scylla_store.batch import Operation
+from scylla_store.batch import run as run_batch
 from scylla_store.clock import Clock, system_clock
 from scylla_store.database.base import Database
 from scylla_store.dead_letters import DeadLetters
@@ -19,6 +21,8 @@ from scylla_store.items import Hits, Item, Page, Put
 from scylla_store.lifecycle import Lifecycle
 from scylla_store.outcomes import Condition, Outcome, if_absent, if_present, if_version
 from scylla_store.patterns import LabelPattern
+from scylla_store.pipeline import Pipeline
+from scylla_store.reads import checked_limit
 from scylla_store.receipts import Receipt, checked_seconds, wait_for
 from scylla_store.reconcile import Progress, ReconcileReport, resync
 from scylla_store.rows import IndexSpec
@@ -152,6 +156,22 @@ class ScyllaStore(Lifecycle):
         namespace = checked_namespace(prefix, argument="prefix")
         parts = self._started()
         return delete_namespace(parts.database, parts.reader, parts.writer, namespace, progress)
+
+    def pipeline(self, *, size: int = 1000) -> Pipeline:
+        """Collects puts and deletes in a `with` block, stores `size` at a time (1 to 10,000), and reports on each."""
+        return Pipeline(self._started().writer, checked_limit(size, "size"))
+
+    def batch(self, operations: Iterable[Operation]) -> Sequence[Any]:
+        """Runs operations (`Get`, `Put`, `Delete`, `Search`, `List`, `ListNamespaces`) and returns their results in input order.
+
+        All reads see what was there before the writes of the batch; of several writes of one item the last one wins.
+        Writes of several items are no transaction: each is stored or not.
+
+        Raises:
+            ValidationError: any of them is wrong; nothing was written.
+            TransientError: a read failed; nothing was written. BatchFailed: some writes failed; it has all other results.
+        """
+        return run_batch(self, operations)
 
     def _write(self, changes: list[Change], wait: float | None) -> Receipts:
         timeout = _checked_wait(wait)

@@ -115,8 +115,10 @@ class Writer:
         return replace(change, created_at=created_at, until=until, yields=yields)
 
     def check_delete(self, namespace: object, key: object) -> Change:
+    def check_delete(self, namespace: object, key: object, argument: str = "") -> Change:
         """Raises ValidationError, naming the argument."""
-        return Change(ItemId(checked_namespace(namespace), checked_key(key)), None)
+        labels = checked_namespace(namespace, argument=f"{argument}namespace")
+        return Change(ItemId(labels, checked_key(key, argument=f"{argument}key")), None)
 
     def check_deletes(self, keys: object) -> list[Change]:
         """As `check_delete`, for each pair of namespace and key."""
