@@ -2,6 +2,7 @@
 
 from scylla_store.batch import Delete, Get, List, ListNamespaces, Search
 from scylla_store.errors import (
+    Backlogged,
     BadVector,
     BatchFailed,
     ClockSkew,
@@ -38,6 +39,7 @@ from scylla_store.store import ScyllaStore
 
 __all__ = [
     "ANY_LABEL",
+    "Backlogged",
     "BadVector",
     "BatchFailed",
     "ClockSkew",

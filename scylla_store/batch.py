@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Union
 
-from scylla_store.errors import BatchFailed, PartialFailure, StoreError, ValidationError
+from scylla_store.errors import BatchFailed, StoreError, ValidationError
 from scylla_store.identity import ItemId, checked_iterable, checked_key, checked_namespace
 from scylla_store.items import Put
+from scylla_store.pipeline import outcomes
 
 if TYPE_CHECKING:
     from scylla_store.patterns import LabelPattern
@@ -132,13 +133,7 @@ def _listed(store: ScyllaStore, at: int, one: Search | List | ListNamespaces) ->
 
 def _write(store: ScyllaStore, writes: dict[int, Change], results: list[Any]) -> None:
     errors: list[StoreError | None] = [None] * len(results)
-    try:
-        receipts: Sequence[Any] = store.parts.writer.write(list(writes.values()))
-        failures: Sequence[StoreError | None] = [None] * len(receipts)
-    except PartialFailure as exc:
-        receipts, failures = exc.receipts, exc.errors
-    except StoreError as exc:
-        receipts, failures = [None] * len(writes), [exc] * len(writes)
+    receipts, failures = outcomes(store.parts.writer, list(writes.values()))
     for at, receipt, error in zip(writes, receipts, failures, strict=True):
         results[at], errors[at] = receipt, error
     if any(errors):

@@ -7,6 +7,7 @@
     │   ├── Contended             other writers of the item came first, again and again
     │   ├── PartialFailure        some writes of a batch failed; .receipts and .errors say which
     │   │   └── BatchFailed       the same of `store.batch`
+    │   ├── Backlogged            a bulk write would add to a backlog that is too long
     │   ├── IndexUnavailable
     │   │   ├── IndexThrottled    429: come back later
     │   │   └── EmbeddedIndexBusy
@@ -77,18 +78,25 @@ class Contended(TransientError):
 
 
 class PartialFailure(TransientError):
-    """Some writes of the batch failed: `.receipts` has None, and `.errors` the reason, at their positions."""
+    """Some writes of the batch failed: `.receipts` has None, and `.errors` the reason, at their positions.
 
-    def __init__(self, receipts: Sequence[Any], errors: Sequence[StoreError | None]) -> None:
+    `.before` counts the writes of the same call that were stored, and told to `on_progress`, before this batch.
+    """
+
+    def __init__(self, receipts: Sequence[Any], errors: Sequence[StoreError | None], before: int = 0) -> None:
         failed = [error for error in errors if error is not None]
-        super().__init__(
-            f"{len(failed)} of {len(errors)} writes failed, the others are stored; the first reason: {failed[0]}"
-        )
+        others = f"the others and {before} before them are stored" if before else "the others are stored"
+        super().__init__(f"{len(failed)} of {len(errors)} writes failed, {others}; the first reason: {failed[0]}")
         self.receipts = list(receipts)
         self.errors = list(errors)
+        self.before = before
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.receipts, self.errors)
+        return type(self), (self.receipts, self.errors, self.before)
+
+
+class Backlogged(TransientError):
+    """Too many writes wait for the index, and a bulk write was not to add more: bulk.max_pending, bulk.patience."""
 
 
 class BatchFailed(PartialFailure):

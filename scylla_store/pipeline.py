@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from types import TracebackType
 from typing import Any
 
-from scylla_store.errors import PartialFailure, StoreError
+from scylla_store.errors import PartialFailure, StoreError, ValidationError
+from scylla_store.identity import checked_iterable
 from scylla_store.items import Put
+from scylla_store.pressure import Pressure
 from scylla_store.receipts import Receipt
 from scylla_store.rows import IndexSpec
-from scylla_store.writes import Change, Writer
+from scylla_store.writes import CHUNK, Change, Writer
+
+
+def outcomes(writer: Writer, changes: Sequence[Change]) -> tuple[list[Receipt | None], list[StoreError | None]]:
+    """The receipt of each write, or why it failed."""
+    try:
+        return list(writer.write(changes)), [None] * len(changes)
+    except PartialFailure as exc:
+        return exc.receipts, exc.errors
+    except StoreError as exc:
+        return [None] * len(changes), [exc] * len(changes)
 
 
 class Pipeline:
@@ -30,8 +43,9 @@ class Pipeline:
         print(len(pipeline.receipts))
     """
 
-    def __init__(self, writer: Writer, size: int) -> None:
+    def __init__(self, writer: Writer, pressure: Pressure, size: int) -> None:
         self._writer = writer
+        self._pressure = pressure
         self._size = size
         self._changes: list[Change] = []
         self.receipts: list[Receipt | None] = []
@@ -54,19 +68,18 @@ class Pipeline:
         self._collect(self._writer.check_delete(namespace, key))
 
     def flush(self) -> None:
-        """Stores what was collected. Of several writes of one item the last one wins, and all of them get its receipt."""
-        changes, self._changes = self._changes, []
-        if not changes:
+        """Stores what was collected. Of several writes of one item the last one wins, and all of them get its receipt.
+
+        Raises:
+            Backlogged: as `bulk.max_pending` says; it is still collected.
+        """
+        if not self._changes:
             return
-        try:
-            self.receipts += self._writer.write(changes)
-            self.errors += [None] * len(changes)
-        except PartialFailure as exc:
-            self.receipts += exc.receipts
-            self.errors += exc.errors
-        except StoreError as exc:
-            self.receipts += [None] * len(changes)
-            self.errors += [exc] * len(changes)
+        self._pressure.admit(len(self._changes))
+        changes, self._changes = self._changes, []
+        receipts, errors = outcomes(self._writer, changes)
+        self.receipts += receipts
+        self.errors += errors
 
     def __enter__(self) -> Pipeline:
         return self
@@ -85,3 +98,27 @@ class Pipeline:
         self._changes.append(change)
         if len(self._changes) >= self._size:
             self.flush()
+
+
+def put_stream(
+    writer: Writer,
+    pressure: Pressure,
+    puts: Iterable[Put],
+    on_progress: Callable[[int, list[Receipt]], None],
+    wait: float | None,
+) -> list[Receipt]:
+    """See `ScyllaStore.put_many`: of any number of documents, so many are in memory at once."""
+    if wait is not None:
+        raise ValidationError("wait cannot be combined with on_progress: nobody keeps the receipts to wait for")
+    if not callable(on_progress):
+        raise ValidationError(f"on_progress must be a function, not {type(on_progress).__name__}")
+    left, stored = checked_iterable(puts, "puts", "Put"), 0
+    while some := list(islice(left, CHUNK)):
+        changes = writer.check_puts(some, stored)
+        pressure.admit(len(changes))
+        receipts, errors = outcomes(writer, changes)
+        if any(errors):
+            raise PartialFailure(receipts, errors, before=stored)
+        stored += len(changes)
+        on_progress(stored, [receipt for receipt in receipts if receipt is not None])
+    return []

@@ -21,7 +21,7 @@ from scylla_store.items import Hits, Item, Page, Put
 from scylla_store.lifecycle import Lifecycle
 from scylla_store.outcomes import Condition, Outcome, if_absent, if_present, if_version
 from scylla_store.patterns import LabelPattern
-from scylla_store.pipeline import Pipeline
+from scylla_store.pipeline import Pipeline, put_stream
 from scylla_store.reads import checked_limit
 from scylla_store.receipts import Receipt, checked_seconds, wait_for
 from scylla_store.reconcile import Progress, ReconcileReport, resync
@@ -124,14 +124,30 @@ class ScyllaStore(Lifecycle):
         writer = self._started().writer
         return self._write([writer.check_put(Put(namespace, key, value, index, ttl))], wait)[0]
 
-    def put_many(self, puts: Iterable[Put], *, wait: float | None = None) -> Receipts:
+    def put_many(
+        self,
+        puts: Iterable[Put],
+        *,
+        wait: float | None = None,
+        on_progress: Callable[[int, Receipts], None] | None = None,
+    ) -> Receipts:
         """Stores many documents; receipts come in input order, the last put of a key wins. `wait` is for all of them.
 
+        Args:
+            on_progress: for any number of documents: a thousand at a time are taken, checked, stored and forgotten. It is told
+                how many are stored so far, and their receipts; the list that is returned is empty.
+
         Raises:
-            ValidationError: any of them is wrong; nothing was written.
+            ValidationError: any of them is wrong; nothing was written (with `on_progress`: none of its thousand and those after).
             PartialFailure: some were not stored; it says which, and has the receipts of the others.
+            Backlogged: too many writes wait for the index, see `bulk.max_pending`.
         """
-        return self._write(self._started().writer.check_puts(puts), wait)
+        parts = self._started()
+        if on_progress is not None:
+            return put_stream(parts.writer, parts.pressure, puts, on_progress, wait)
+        changes = parts.writer.check_puts(puts)
+        parts.pressure.admit(len(changes))
+        return self._write(changes, wait)
 
     def delete(self, namespace: Sequence[str], key: str, *, wait: float | None = None) -> Receipt:
         """Deletes a document; `receipt.existed` says whether there was one. `wait`: until its points are gone too."""
@@ -159,7 +175,8 @@ class ScyllaStore(Lifecycle):
 
     def pipeline(self, *, size: int = 1000) -> Pipeline:
         """Collects puts and deletes in a `with` block, stores `size` at a time (1 to 10,000), and reports on each."""
-        return Pipeline(self._started().writer, checked_limit(size, "size"))
+        parts = self._started()
+        return Pipeline(parts.writer, parts.pressure, checked_limit(size, "size"))
 
     def batch(self, operations: Iterable[Operation]) -> Sequence[Any]:
         """Runs operations (`Get`, `Put`, `Delete`, `Search`, `List`, `ListNamespaces`) and returns their results in input order.

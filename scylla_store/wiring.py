@@ -27,6 +27,7 @@ from scylla_store.heartbeats import Heart
 from scylla_store.index.base import Index, IndexSpecification
 from scylla_store.monitoring import Metrics
 from scylla_store.points import Recipe
+from scylla_store.pressure import Pressure
 from scylla_store.publisher import Publisher
 from scylla_store.reads import Reader
 from scylla_store.reconcile import Rebuild, Reconciler
@@ -243,6 +244,8 @@ class Parts:
     @made_once
     def updater(self) -> Updater:
         return Updater(self.writer, self.conditional)
+    def pressure(self) -> Pressure:
+        return Pressure(self.database, self.settings, self.clock.now, counts=self.is_embedded)
 
     @made_once
     def reader(self) -> Reader:

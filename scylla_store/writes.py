@@ -98,10 +98,10 @@ class Writer:
             argument=argument,
         )
 
-    def check_puts(self, puts: Iterable[Put]) -> list[Change]:
-        """As `check_put`, for each of them."""
+    def check_puts(self, puts: Iterable[Put], first: int = 0) -> list[Change]:
+        """As `check_put`, for each of them; the first one is `puts[first]` to whoever reads the message."""
         changes = []
-        for position, put in enumerate(checked_iterable(puts, "puts", "Put")):
+        for position, put in enumerate(checked_iterable(puts, "puts", "Put"), first):
             if not isinstance(put, Put):
                 raise ValidationError(f"puts[{position}] must be a Put, not {type(put).__name__}")
             changes.append(self.check_put(put, f"puts[{position}]."))

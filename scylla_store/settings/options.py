@@ -298,6 +298,21 @@ class LimitSettings(Section):
 
 
 @dataclass(frozen=True, repr=False)
+class BulkSettings(Section):
+    """What holds `put_many` and pipelines up, never `put`."""
+
+    max_pending: int = option(
+        0,
+        "About how many writes may wait for the index while more are stored in bulk; 0: any number.",
+        least=0,
+        most=100_000_000,
+    )
+    patience: float = option(
+        60.0, "How long a bulk write waits for fewer before it fails; 0: not at all.", unit="s", least=0, most=86_400
+    )
+
+
+@dataclass(frozen=True, repr=False)
 class MonitoringSettings(Section):
     """What is reported to other systems; off unless set."""
 
@@ -333,6 +348,7 @@ class Settings(Section):
     reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
     clock: ClockSettings = field(default_factory=ClockSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    bulk: BulkSettings = field(default_factory=BulkSettings)
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
 
     def __post_init__(self) -> None:
