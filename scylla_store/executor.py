@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from scylla_store.drain import Scope
-from scylla_store.errors import BrokerUnavailable, EmbeddedIndexBusy, StoreError
+from scylla_store.errors import BrokerUnavailable, EmbeddedIndexBusy, StoreClosed, StoreError
 from scylla_store.intents import Ref
 
 log = logging.getLogger(__name__)
@@ -126,6 +126,8 @@ class InProcessExecutor:
                     current = engine.data_version()
                     engine.catch_up(Scope.DUE if current == version else Scope.NEW)
                     version, due = current, time.monotonic() + CATCH_UP_WITHIN
+            except StoreClosed:
+                return  # what was at hand is in the outbox, and a store that was closed stays closed
             except StoreError as exc:
                 log.warning("Indexing in this process failed, it goes on in %s s: %s", self._tick, exc)
                 self._wait(self._tick)

@@ -244,6 +244,8 @@ class Parts:
     @made_once
     def updater(self) -> Updater:
         return Updater(self.writer, self.conditional)
+
+    @made_once
     def pressure(self) -> Pressure:
         return Pressure(self.database, self.settings, self.clock.now, counts=self.is_embedded)
 

@@ -114,7 +114,6 @@ class Writer:
             raise ValidationError(f"created_at must lie between 1970 and now; it is {created_at} microseconds since 1970")
         return replace(change, created_at=created_at, until=until, yields=yields)
 
-    def check_delete(self, namespace: object, key: object) -> Change:
     def check_delete(self, namespace: object, key: object, argument: str = "") -> Change:
         """Raises ValidationError, naming the argument."""
         labels = checked_namespace(namespace, argument=f"{argument}namespace")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from scylla_store.drain import Scope
+from scylla_store.errors import StoreClosed
 from scylla_store.executor import InProcessExecutor
 from scylla_store.identity import ItemId
 from scylla_store.intents import Kind, Ref, new_intent
@@ -39,6 +40,28 @@ def test_what_comes_after_close_is_left_to_the_outbox_without_a_word() -> None:
 
     # Then it neither fails nor keeps it
     assert executor.backlog() == 0
+
+
+def test_a_store_that_is_closed_meanwhile_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    # Given an executor that finds its store closed before it is told
+    ended = threading.Event()
+
+    class Closed(Idle):
+        def catch_up(self, scope: Scope) -> None:
+            threading.current_thread().name = "found out"
+            ended.set()
+            raise StoreClosed
+
+    executor = InProcessExecutor(Closed)
+    executor.start()
+    assert ended.wait(30)
+    # When its thread is waited for, then it has ended by itself, without a word
+    for thread in threading.enumerate():
+        if thread.name == "found out":
+            thread.join(30)
+            assert not thread.is_alive()
+    assert caplog.records == []
+    executor.close()
 
 
 def test_a_new_write_is_indexed_before_what_the_drain_has_brought_back() -> None:

@@ -53,7 +53,8 @@ def test_the_quickstart_runs_from_top_to_bottom(tmp_path: Path) -> None:
     assert re.fullmatch(r"\d{16} True", first[0])
     assert any(" k1 " in line for line in first)
     assert first[-1] == "None"
-    assert len(outputs) == 2
+    assert outputs[2].strip() == "['0', '1', '2']"
+    assert len(outputs) == 3
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
