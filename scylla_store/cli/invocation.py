@@ -99,17 +99,24 @@ def wait_for_index(store: ScyllaStore, seconds: float, report: Callable[[int], N
         seconds: longest wait.
         report: called with the pending writes at every look.
     """
-    pending = store.status().pending
-    deadline = time.monotonic() + seconds
-    moved_at = time.monotonic()
+    begun = moved_at = time.monotonic()
+    deadline = begun + seconds
+    pending = _pending(store, begun)
     while pending and time.monotonic() < min(deadline, moved_at + _STALLED):
         time.sleep(min(_POLL, seconds))
-        before, pending = pending, store.status().pending
+        before, pending = pending, _pending(store, begun)
         if pending != before:
             moved_at = time.monotonic()
         if report is not None:
             report(pending)
     return pending
+
+
+def _pending(store: ScyllaStore, begun: float) -> int:
+    """As the last drain saw it; counted when that was before the wait begun and saw nothing, because it knows nothing of these."""
+    status = store.status()
+    is_older = status.age_seconds is None or status.age_seconds > time.monotonic() - begun
+    return store.status(exact=True).pending if is_older and not status.pending else status.pending
 
 
 def common_options(command: Command) -> Command:
