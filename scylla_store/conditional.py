@@ -10,7 +10,7 @@ import logging
 import os
 import random as random_numbers
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from scylla_store.clock import SECOND, VersionClock, past_for_all
@@ -38,6 +38,9 @@ ATTEMPTS = 10
 
 _PAUSE, _LONGEST_PAUSE = 0.01, 1.0
 """Seconds between attempts: base and bound of a backoff with full jitter."""
+
+
+_REPLACED = f"{OutcomeUnknown.__doc__} Its answer was lost, and another write has replaced what was there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +124,17 @@ class ConditionalWriter:
             OutcomeUnknown: the answer was lost, and what became of the write could not be read.
             DatabaseUnavailable, ClockSkew, DamagedRow: nothing was written.
         """
+        lost: dict[bytes, _Attempt] = {}
         for number in range(1, attempts + 1):
             before = self._read(item, serial=number > 1)
+            arrived = self._arrived(before, lost)
+            if arrived is not None:
+                return arrived
             seen = before.seen(self._clock.now())
             change = decide(seen)
             if change is None:
                 return Outcome(None if seen is None else Item.of(seen), None)
-            outcome = self._try(change, before, seen)
+            outcome = self._try(change, before, seen, lost)
             if outcome is not None:
                 return outcome
             if number < attempts:
@@ -143,7 +150,21 @@ class ConditionalWriter:
             raise _nothing_written(exc) from exc
         return _Before(None if cells is None else cells.head, decode(cells))
 
-    def _try(self, change: Change, before: _Before, seen: Row | None) -> Outcome | None:
+    def _arrived(self, before: _Before, lost: Mapping[bytes, _Attempt]) -> Outcome | None:
+        """The outcome of an earlier attempt whose answer was lost, that was not there when it was settled, and is now.
+
+        All of them are conditions on one head. When that is gone and none of them took its place, one may have, for a while.
+        """
+        if not lost:
+            return None
+        attempt = lost.get(before.write_id or b"")
+        if attempt is not None:
+            return self._applied(attempt, before, None if before.row is None else before.row.version)
+        if before.write_id != next(iter(lost.values())).before.write_id:
+            raise OutcomeUnknown(_REPLACED)
+        return None
+
+    def _try(self, change: Change, before: _Before, seen: Row | None, lost: dict[bytes, _Attempt]) -> Outcome | None:
         """One attempt; None when another write came first, or the item expired before the write could be sent."""
         self._wait_until_past(before.row)
         if seen is not None and before.seen(self._clock.now()) is None:
@@ -155,7 +176,10 @@ class ConditionalWriter:
             self._forget(attempt)
             return None
         self._file_again_if_late(attempt)
-        return self._settled(attempt, answer)
+        outcome = self._settled(attempt, answer)
+        if outcome is None and answer is None:
+            lost[attempt.write_id] = attempt
+        return outcome
 
     def _wait_until_past(self, row: Row | None) -> None:
         """Until all nodes' times are after a head that a plain write made, or ours would be applied and hidden behind it.
@@ -235,9 +259,7 @@ class ConditionalWriter:
                 self._forget(attempt)
             return None
         if answer is None:
-            raise OutcomeUnknown(
-                f"{OutcomeUnknown.__doc__} Its answer was lost, and another write has replaced what was there."
-            )
+            raise OutcomeUnknown(_REPLACED)
         return self._applied(attempt, found, None)
 
     def _applied(self, attempt: _Attempt, found: _Before, version: int | None) -> Outcome:

@@ -505,6 +505,43 @@ def test_a_lost_increment_is_counted_once(core: Core, waits: Waits) -> None:
         assert bump(core).current.value == {"n": number}  # type: ignore[union-attr]
 
 
+def test_an_attempt_that_arrives_after_it_was_settled_is_not_done_twice(core: Core, waits: Waits) -> None:
+    # Given a counter, and an increment whose request is held up by a node that hangs: its answer is lost, and it is not there
+    write(core, if_absent)
+    bump(core)
+    held: list[tuple[bytes | None, Mutation]] = []
+
+    def hold(expected: bytes | None, mutation: Mutation) -> bool:
+        del core.db.__dict__["compare_and_set"]
+        held.append((expected, mutation))
+        raise OutcomeUnknown
+
+    core.db.__dict__["compare_and_set"] = hold
+    # When it arrives just before the second attempt
+    later(core, "compare_and_set", 0, lambda: core.database.compare_and_set(*held[0]))
+    outcome = bump(core)
+    # Then that is what was done, once
+    assert value(core) == {"n": 2}
+    assert receipt_of(outcome).write_id == held[0][1].head[:16]
+
+
+def test_an_attempt_that_may_have_arrived_and_was_replaced_is_unknown(core: Core, waits: Waits) -> None:
+    # Given the same, but somebody else writes before the second attempt is read again
+    write(core, if_absent)
+    bump(core)
+
+    def hold(expected: bytes | None, mutation: Mutation) -> bool:
+        del core.db.__dict__["compare_and_set"]
+        raise OutcomeUnknown
+
+    core.db.__dict__["compare_and_set"] = hold
+    later(core, "compare_and_set", 0, lambda: core.put("other"))
+    # When the increment is tried again, then nobody can tell whether it was there in between
+    with pytest.raises(OutcomeUnknown, match="another write has replaced"):
+        bump(core)
+    assert value(core) == {"text": "other"}
+
+
 def test_a_put_between_read_and_write_is_not_overwritten(core: Core, waits: Waits) -> None:
     write(core, if_absent, "one")
     version = core.row().version  # type: ignore[union-attr]
