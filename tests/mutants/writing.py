@@ -94,7 +94,7 @@ WRITING: tuple[Mutant, ...] = (
         """        self._send(plan.items, failures)
         self._send(plan.intents, failures)
 """,
-        "tests/contract/database/test_items.py -k a_document_above_the_limit_of_a_batch",
+        "tests/unit/database/test_cql_batches.py",
         unseen="the order is that of the CQL database; the schedules have a writing of their own, which does it right",
     ),
     mutant(

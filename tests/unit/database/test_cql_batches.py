@@ -18,6 +18,7 @@ from scylla_store.identity import ItemId
 from scylla_store.intents import Kind, new_intent
 from scylla_store.settings.options import DatabaseSettings
 
+ITEM = ItemId(("docs",), "k")
 SAID_NOTHING = NotAnswered("The database did not answer within 0.5 s")
 
 
@@ -95,6 +96,19 @@ def test_a_batch_that_no_node_remembered_is_written_intent_first_and_the_next_on
 
     assert write(session) == [None]
     assert session.sent[3:] == [["file_intent"], ["write_item"]]
+
+
+def test_a_document_above_the_limit_of_a_batch_comes_after_its_intent_and_not_without_it() -> None:
+    large = Mutation(ITEM, 7, b"head", bytes(60_000), (new_intent(ITEM, b"w" * 16, 7, Kind.WRITE, now=1, due=2),))
+    session = Recorded(timeout(WriteType.BATCH))
+    with Items(session).writing([ITEM]) as writing:  # type: ignore[arg-type]
+        assert writing.commit([large]) == [None]
+    assert session.sent == [["file_intent"], ["write_item"]]
+
+    session = Recorded(timeout(WriteType.BATCH), DatabaseUnavailable())
+    with Items(session).writing([ITEM]) as writing:  # type: ignore[arg-type]
+        assert isinstance(writing.commit([large])[0], DatabaseUnavailable)
+    assert session.sent == [["file_intent"]]
 
 
 def test_a_batch_that_was_begun_is_left_to_the_caller() -> None:
