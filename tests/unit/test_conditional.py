@@ -354,6 +354,15 @@ def test_a_lost_answer_is_unknown_when_it_cannot_be_read_or_was_replaced(core: C
         write(core, if_present, "two")
 
 
+def test_a_lost_answer_is_unknown_in_the_last_attempt_too(core: Core, waits: Waits) -> None:
+    # Given one attempt, whose answer is lost, and somebody who replaces what was there before that is settled
+    write(core, if_absent)
+    core.db.answers["compare_and_set"] = lambda: (core.put("other"), raises(OutcomeUnknown()))
+    # Then it may have been written, and nobody says that it was not
+    with pytest.raises(OutcomeUnknown, match="another write has replaced"):
+        bump(core, attempts=1)
+
+
 def test_who_was_applied_and_replaced_at_once_knows_no_version(core: Core, waits: Waits) -> None:
     core.db.after["compare_and_set"] = lambda: write_elsewhere(core)
 
