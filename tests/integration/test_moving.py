@@ -165,4 +165,4 @@ def test_a_namespace_of_a_cluster_is_deleted_from_where_a_killed_call_stopped(
     with ScyllaStore.from_settings(**settings) as store:
         assert [item.key for item in store.list(()).items] == ["k"]
         assert [hit.item.key for hit in store.search((), "tea")] == ["k"]
-        assert store.count(()) == 1
+        assert poll(lambda: store.count(()) == 1, PATIENCE)
