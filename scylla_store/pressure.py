@@ -53,7 +53,7 @@ class Pressure:
 
         More than `bulk.max_pending` at once may be stored when nothing is pending.
         """
-        if not self._most:
+        if not (self._most and number):
             return
         end = self._monotonic() + self._patience
         while (pending := self._pending()) and pending + number > self._most:

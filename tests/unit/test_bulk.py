@@ -179,6 +179,12 @@ def test_without_patience_it_fails_at_once() -> None:
     assert waiting.slept == []
 
 
+def test_nothing_to_store_waits_for_nobody() -> None:
+    waiting = Waiting(patience=0)
+    waiting.fill(20)
+    waiting.pressure.admit(0)
+
+
 def test_more_than_the_limit_is_stored_when_nothing_waits() -> None:
     waiting = Waiting(patience=0)
     waiting.pressure.admit(50)
