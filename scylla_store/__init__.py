@@ -1,6 +1,6 @@
 """scylla_store: a sync-first document store with semantic search."""
 
-from scylla_store.batch import Delete, Get, List, ListNamespaces, Search
+from scylla_store.batch import Delete, Find, Get, List, ListNamespaces, Search
 from scylla_store.errors import (
     Backlogged,
     BadVector,
@@ -54,6 +54,7 @@ __all__ = [
     "EmbeddedIndexBusy",
     "EmbedderTimeout",
     "EmbedderUnavailable",
+    "Find",
     "Get",
     "Hit",
     "IndexRefused",

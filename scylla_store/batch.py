@@ -48,6 +48,17 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Find:
+    """A page of items in an order: the arguments of `find`."""
+
+    prefix: Sequence[str]
+    filter: dict[str, Any] | None = None
+    order_by: str = "-$updated_at"
+    limit: int = 100
+    cursor: str | None = None
+
+
+@dataclass(frozen=True)
 class List:
     """A page of items: the arguments of `list`."""
 
@@ -68,9 +79,9 @@ class ListNamespaces:
     cursor: str | None = None
 
 
-Operation = Union[Put, Get, Delete, Search, List, ListNamespaces]
+Operation = Union[Put, Get, Delete, Search, Find, List, ListNamespaces]
 
-_KINDS = (Put, Get, Delete, Search, List, ListNamespaces)
+_KINDS = (Put, Get, Delete, Search, Find, List, ListNamespaces)
 
 
 def run(store: ScyllaStore, operations: Iterable[Operation]) -> list[Any]:
@@ -81,7 +92,7 @@ def run(store: ScyllaStore, operations: Iterable[Operation]) -> list[Any]:
     ids = {at: _id(at, one) for at, one in gets.items()}
     results: list[Any] = [None] * len(chosen)
     for at, one in enumerate(chosen):
-        if isinstance(one, (Search, List, ListNamespaces)):
+        if isinstance(one, (Search, Find, List, ListNamespaces)):
             results[at] = _listed(store, at, one)
     plain = [at for at, one in gets.items() if not one.refresh_ttl]
     for at, item in zip(plain, store.get_many([ids[at] for at in plain]) if plain else (), strict=True):
@@ -118,12 +129,14 @@ def _id(at: int, one: Get) -> ItemId:
     )
 
 
-def _listed(store: ScyllaStore, at: int, one: Search | List | ListNamespaces) -> Any:
+def _listed(store: ScyllaStore, at: int, one: Search | Find | List | ListNamespaces) -> Any:
     arguments = {each.name: getattr(one, each.name) for each in fields(one)}
     prefix = arguments.pop("prefix")
     try:
         if isinstance(one, Search):
             return store.search(prefix, arguments.pop("query"), **arguments)
+        if isinstance(one, Find):
+            return store.find(prefix, **arguments)
         if isinstance(one, List):
             return store.list(prefix, **arguments)
         return store.list_namespaces(prefix, arguments.pop("suffix"), **arguments)

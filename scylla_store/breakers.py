@@ -22,7 +22,7 @@ from scylla_store.errors import (
     StoreError,
     TransientError,
 )
-from scylla_store.index.base import Index, IndexSpecification, Match, Point, SeenPoint, Vector
+from scylla_store.index.base import Along, Index, IndexSpecification, Match, Point, SeenPoint, Vector
 from scylla_store.monitoring import tagged
 from scylla_store.settings.options import BreakerSettings
 
@@ -263,6 +263,23 @@ class BreakingIndex:
         """See `Index.count`."""
         with self.breaker.calling():
             return self._index.count(prefix=prefix, now=now, where=where)
+
+    def first_points(
+        self,
+        *,
+        prefix: str | None,
+        now: int,
+        limit: int,
+        where: Condition = ALWAYS,
+        along: Along | None = None,
+        after: str | None = None,
+        fields: Sequence[str] = (),
+    ) -> list[SeenPoint]:
+        """See `Index.first_points`."""
+        with self.breaker.calling():
+            return self._index.first_points(
+                prefix=prefix, now=now, limit=limit, where=where, along=along, after=after, fields=fields
+            )
 
     def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
         """See `Index.slices`."""

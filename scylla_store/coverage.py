@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scylla_store.clock import SECOND
-from scylla_store.conditions import Condition, some
+from scylla_store.conditions import Condition, every, no, some
 from scylla_store.filters.facts import made_otherwise
 from scylla_store.index.base import Index
 
@@ -28,8 +28,15 @@ class Coverage:
 
     def widened(self, condition: Condition) -> Condition:
         """The condition, or one that lets through the points that cannot be asked yet, too."""
+        return condition if self._is_whole() else some(self._rest, condition)
+
+    def narrowed(self, condition: Condition) -> Condition:
+        """The condition, or one that leaves out the points that cannot be asked yet."""
+        return condition if self._is_whole() else every(no(self._rest), condition)
+
+    def _is_whole(self) -> bool:
         now = self._now()
         if now >= self._until:
             self._is_complete = self._index.count(prefix=None, now=0, where=self._rest) == 0
             self._until = now + (_WHEN_ALL_DO if self._is_complete else _WHILE_SOME_DO_NOT)
-        return condition if self._is_complete else some(self._rest, condition)
+        return self._is_complete

@@ -56,10 +56,15 @@ class Put:
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """Some results, and where the next ones begin (None at the end)."""
+    """Some results, and where the next ones begin (None at the end).
+
+    Attributes:
+        is_rebuilding: of `find`: whether the index was being rebuilt from the documents, so that some were not found yet.
+    """
 
     items: list[T]
     cursor: str | None
+    is_rebuilding: bool = False
 
 
 @dataclass(frozen=True)

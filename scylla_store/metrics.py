@@ -60,6 +60,8 @@ METRICS = (
     ),
     Metric("search.run", "timer", _ANY, "duration of a search, failed ones included"),
     Metric("search.failed", "counter", _ANY, "searches that raised a TransientError"),
+    Metric("find.run", "timer", _ANY, "duration of a find, failed ones included"),
+    Metric("find.failed", "counter", _ANY, "finds that raised a TransientError"),
     Metric("reconcile.scanned", "counter", _RECONCILE, "rows that a reconciliation compared"),
     Metric("reconcile.drift", "gauge", _RECONCILE, "differences that the last reconciliation found, of all kinds"),
     *(

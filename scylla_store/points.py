@@ -10,13 +10,13 @@ from typing import Any
 from scylla_store.chunking import chunk, chunker_name
 from scylla_store.errors import DamagedRow
 from scylla_store.filters.facts import facts_of
-from scylla_store.identity import item_digest, item_slice, namespace_digest, point_id, prefix_digests
-from scylla_store.index.base import NEVER
+from scylla_store.identity import ItemId, item_digest, item_slice, namespace_digest, point_id, prefix_digests
+from scylla_store.index.base import NEVER, SeenPoint
 from scylla_store.rows import Row
 from scylla_store.settings.options import ChunkingSettings
 from scylla_store.texts import texts_of
 
-PAYLOAD_FORMAT = 3
+PAYLOAD_FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,16 @@ def common_payload(row: Row, recipe: Recipe, digest: str, mark: str) -> dict[str
         "tenant": namespace_digest(namespace[:1]),
         "prefixes": prefix_digests(namespace),
     }
+
+
+def item_of(point: SeenPoint) -> ItemId | None:
+    """Whose point it is, by what it says of itself; None when that does not make sense."""
+    namespace: Any = point.payload.get("namespace")
+    key: Any = point.payload.get("key")
+    if not isinstance(key, str) or not isinstance(namespace, list) or set(map(type, namespace)) != {str}:
+        return None
+    item = ItemId(tuple(namespace), key)
+    return item if item_digest(item) == point.item else None
 
 
 def text_hash(text: str) -> str:

@@ -179,7 +179,7 @@ class ScyllaStore(Lifecycle):
         return Pipeline(parts.writer, parts.pressure, checked_limit(size, "size"))
 
     def batch(self, operations: Iterable[Operation]) -> Sequence[Any]:
-        """Runs operations (`Get`, `Put`, `Delete`, `Search`, `List`, `ListNamespaces`) and returns their results in input order.
+        """Runs operations (`Get`, `Put`, `Delete`, `Search`, `Find`, `List`, `ListNamespaces`) and returns their results in input order.
 
         All reads see what was there before the writes of the batch; of several writes of one item the last one wins.
         Writes of several items are no transaction: each is stored or not.
@@ -318,6 +318,28 @@ class ScyllaStore(Lifecycle):
         )
         hits.is_rebuilding = parts.rebuild.is_on()
         return hits
+
+    def find(
+        self, prefix: Sequence[str], *, filter: dict[str, Any] | None = None, order_by: str = "-$updated_at",
+        limit: int = 100, cursor: str | None = None,
+    ) -> Page[Item]:  # fmt: skip
+        """Documents under the prefix in an order, from the index, and read from the database: what changed a moment ago follows.
+
+        What was stored with `index=False` is not there. Items that compare equal keep one order among themselves.
+
+        Args:
+            filter: what they must match as they are now, with the bound of `search`: a page may be short, or empty, and still
+                have a cursor.
+            order_by: `$updated_at`, `$created_at`, or a path of `index.range_fields`: numbers, then text by code point, then
+                documents that have neither there. "-" before it turns the order of numbers and text around.
+            cursor: of the last page, for the same prefix, filter and order.
+
+        Raises:
+            IndexUnavailable, EmbeddedIndexBusy: try again later.
+        """
+        parts = self._started()
+        where = parse_filter(filter, encoder=parts.encoder)
+        return parts.finder.find(prefix, where=where, order_by=order_by, limit=limit, cursor=cursor)
 
     def list(
         self,

@@ -23,6 +23,7 @@ from scylla_store.embedders.base import Embedder, EmbedFunction
 from scylla_store.engine import Engine
 from scylla_store.errors import ConfigurationError, EmbedderUnavailable, IndexUnavailable, StoreClosed
 from scylla_store.executor import InProcessExecutor
+from scylla_store.finding import Finder
 from scylla_store.heartbeats import Heart
 from scylla_store.index.base import Index, IndexSpecification
 from scylla_store.monitoring import Metrics
@@ -257,6 +258,12 @@ class Parts:
     def searcher(self) -> Searcher:
         return Searcher(
             self.reader, self.index, self.embedder, self.clock, self.open_index, self.metrics, self.settings
+        )
+
+    @made_once
+    def finder(self) -> Finder:
+        return Finder(
+            self.reader, self.index, self.clock, self.open_index, self.rebuild.is_on, self.metrics, self.settings
         )
 
     @made_once

@@ -1,4 +1,4 @@
-"""Commands about documents: put, get, delete, search, list."""
+"""Commands about documents: put, get, delete, search, find, list."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from scylla_store.cli.invocation import Invocation, common_options, wait_for_ind
 from scylla_store.cli.output import hit_document, item_document, item_name, receipt_document, shorten, to_json
 from scylla_store.cli.program import NotFound
 from scylla_store.items import Hit, Item, Page
+from scylla_store.store import ScyllaStore
 
 NAMESPACE = NamespaceType()
 PREFIX = NamespaceType(prefix=True)
@@ -129,10 +130,7 @@ def search(
     """
     wanted = None if filter_text is None else parse_document(filter_text, "--filter")
     with call.store(indexes=True) as store:
-        pending = 0
-        if store.settings.celery.broker_url is None:
-            store.parts.open_index()
-            pending = wait_for_index(store, wait)
+        pending = _indexed(store, wait)
         hits = store.search(prefix, query, filter=wanted, limit=limit, offset=offset, min_score=min_score)
     document = {
         "hits": [hit_document(hit) for hit in hits],
@@ -145,10 +143,7 @@ def search(
         call.output.note("Nothing found.")
     if hits.is_partial:
         call.output.note("There may be more: the filter needs a look at more than limits.max_scanned points.")
-    if hits.is_rebuilding:
-        call.output.note("The index is being rebuilt, so documents are missing; scylla-store reconcile --full brings them back.")
-    if pending:
-        call.output.note(f"{pending} writes are not searchable yet; scylla-store status says more.")
+    _note_what_is_missing(call, hits.is_rebuilding, pending)
 
 
 def _hit_lines(hits: list[Hit]) -> Iterator[str]:
@@ -157,6 +152,79 @@ def _hit_lines(hits: list[Hit]) -> Iterator[str]:
         text = "(changed since it was indexed)" if not hit.fresh else hit.text
         if text:
             yield f"       {shorten(text, _PASSAGE)}"
+
+
+@click.command()
+@click.argument("prefix", type=PREFIX, default="/")
+@click.option(
+    "--filter", "filter_text", metavar="JSON", help='Only documents that match, such as {"lang": "en"}.'
+)
+@click.option(
+    "--order-by",
+    default="-$updated_at",
+    show_default=True,
+    metavar="FIELD",
+    help="$updated_at, $created_at or a path of index.range_fields; - before it: descending.",
+)
+@click.option("--limit", type=int, default=100, show_default=True, help="Most entries, 1 to 10,000.")
+@click.option("--cursor", help="Where the last page ended.")
+@click.option(
+    "--wait",
+    type=float,
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Embedded: longest wait for what is pending.",
+)
+@common_options
+@click.pass_obj
+def find(
+    call: Invocation,
+    prefix: tuple[str, ...],
+    filter_text: str | None,
+    order_by: str,
+    limit: int,
+    cursor: str | None,
+    wait: float,
+) -> None:
+    """Find documents under PREFIX in an order, by default what changed last.
+
+    It asks the index, as search does: in embedded mode it first indexes what is pending, for at most --wait seconds. A descending
+    order is written --order-by=-year. With --filter a page may be short and still say that there is more.
+    """
+    wanted = None if filter_text is None else parse_document(filter_text, "--filter")
+    with call.store(indexes=True) as store:
+        pending = _indexed(store, wait)
+        page = store.find(prefix, filter=wanted, order_by=order_by, limit=limit, cursor=cursor)
+    document = {
+        "items": [item_document(item) for item in page.items],
+        "cursor": page.cursor,
+        "pending": pending,
+        "is_rebuilding": page.is_rebuilding,
+    }
+    call.output.answer(document, _item_lines(page.items))
+    _note_what_is_missing(call, page.is_rebuilding, pending)
+    if page.cursor is not None:
+        call.output.note(f"There is more: --cursor {page.cursor}")
+
+
+def _indexed(store: ScyllaStore, wait: float) -> int:
+    """Embedded: indexes what is pending, and says how much is left."""
+    if store.settings.celery.broker_url is not None:
+        return 0
+    store.parts.open_index()
+    return wait_for_index(store, wait)
+
+
+def _note_what_is_missing(call: Invocation, is_rebuilding: bool, pending: int) -> None:
+    if is_rebuilding:
+        call.output.note("The index is being rebuilt, so documents are missing; scylla-store reconcile --full brings them back.")
+    if pending:
+        call.output.note(f"{pending} writes are not searchable yet; scylla-store status says more.")
+
+
+def _item_lines(items: list[Item]) -> Iterator[str]:
+    return (f"{item_name(item)}  {shorten(to_json(item.value))}" for item in items)
 
 
 @click.command("list")
@@ -196,7 +264,7 @@ def list_documents(
         else:
             page: Page[Item] = store.list(prefix, filter=wanted, limit=limit, cursor=cursor)
             document = {"items": [item_document(item) for item in page.items], "cursor": page.cursor}
-            call.output.answer(document, (f"{item_name(item)}  {shorten(to_json(item.value))}" for item in page.items))
+            call.output.answer(document, _item_lines(page.items))
             following = page.cursor
     if following is not None:
         call.output.note(f"There is more: --cursor {following}")

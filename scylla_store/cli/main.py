@@ -28,6 +28,7 @@ COMMANDS = (
     documents.delete,
     deleting.delete_namespace,
     documents.search,
+    documents.find,
     documents.list_documents,
     importing.import_documents,
     moving.export,

@@ -1,7 +1,8 @@
 """What a point's payload says of its document, so that the index can answer filters: tokens and ranks.
 
 `facts` names the way in which they were made, so that points of an older way are known. A document with too much to say has
-one token only, which every filter lets through; then the exact evaluator decides.
+one token only, which every filter lets through; then the exact evaluator decides. Its ranks are there in any case, because
+`find` orders by them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ DIGEST = "facts_digest"
 UNSAID = "unsaid"
 """The only token of a document that says too much, or cannot be read."""
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @lru_cache(maxsize=64)
@@ -39,7 +40,7 @@ def facts_of(value: dict[str, Any] | None, key: str, ranges: tuple[str, ...]) ->
     """The fields of a payload that filters ask for; None is a document that cannot be read."""
     tokens = None if value is None else tokens_of(value, key)
     facts: dict[str, Any] = {FACTS: facts_mark(ranges), TOKENS: [UNSAID] if tokens is None else tokens}
-    if value is not None and tokens is not None:
+    if value is not None:
         for position, path in enumerate(ranges):
             for found in reached(value, parse(path)):
                 rank = rank_of(found)

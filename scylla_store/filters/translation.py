@@ -20,10 +20,11 @@ from scylla_store.filters import tokens
 from scylla_store.filters.equality import is_container
 from scylla_store.filters.facts import TOKENS, UNSAID
 from scylla_store.filters.filter import Filter
+from scylla_store.filters.names import declaring
 from scylla_store.filters.nodes import All, AnyOf, Compares, Contains, Equals, Exists, Field, Node, Not, Starts, System
 from scylla_store.filters.ranks import compared, starting
 from scylla_store.index.base import Json
-from scylla_store.paths import ANY, Step, parse, render
+from scylla_store.paths import ANY, Step, parse
 
 _MOST_LEAVES = 8
 """Of an object or array that a value must equal: so many of its own values are asked of the index."""
@@ -93,10 +94,10 @@ class _Translation:
 
 
 def _not_declared(steps: tuple[Step, ...], comparison: str) -> str:
-    cure = "a path with [*] cannot be among them"
-    if ANY not in steps:
-        cure = f"add {render(steps)!r}, and reconciliation brings it to the index without embedding anything again"
-    return f"filter: a search compares by {comparison} only the paths that index.range_fields names: {cure}; list compares any path"
+    return (
+        f"filter: search and find compare by {comparison} only the paths that index.range_fields names: {declaring(steps)}; "
+        "list compares any path"
+    )
 
 
 def _equal(field: Field, values: Sequence[Json]) -> Bounds:

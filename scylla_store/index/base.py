@@ -53,6 +53,19 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Along:
+    """An order by a whole number of the payload; points that lack it are left out.
+
+    Attributes:
+        start: where it begins, this number included; None: at the smallest, or at the largest when it descends.
+    """
+
+    field: str
+    descending: bool = False
+    start: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class IndexSpecification:
     """What the collection must be.
 
@@ -122,6 +135,23 @@ class Index(Protocol):
 
     def count(self, *, prefix: str | None, now: int, where: Condition = ALWAYS) -> int:
         """How many items (points with ordinal 0) under the prefix are not expired at `now`, and fulfil `where`."""
+
+    def first_points(
+        self,
+        *,
+        prefix: str | None,
+        now: int,
+        limit: int,
+        where: Condition = ALWAYS,
+        along: Along | None = None,
+        after: str | None = None,
+        fields: Sequence[str] = (),
+    ) -> list[SeenPoint]:
+        """One point (ordinal 0) of each item under the prefix that is not expired at `now` and fulfils `where`.
+
+        In the order of `along`, equal ones in any order; without it by id, after `after`. Their payloads have item, version,
+        fingerprint, namespace, key and `fields`, and perhaps nothing else.
+        """
 
     def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
         """Points of some slices by id, after `after`; and where to go on, or None at the end. None: points in no slice.

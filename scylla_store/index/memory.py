@@ -13,7 +13,7 @@ import numpy as np
 
 from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.errors import CollectionMismatch, IndexRefused, IndexUnavailable, StoreClosed
-from scylla_store.index.base import IndexSpecification, Match, Point, SeenPoint, Vector
+from scylla_store.index.base import Along, IndexSpecification, Match, Point, SeenPoint, Vector
 from scylla_store.index.matching import holds
 from scylla_store.index.payloads import UNREAD, is_unchanged, seen_point
 from scylla_store.index.vectors import checked_vectors, float32, lower_bound
@@ -123,6 +123,26 @@ class MemoryIndex:
             found = (self._payloads[identifier] for identifier in self._live(prefix, now))
             return sum(payload.get("ordinal") == 0 and holds(where, payload) for payload in found)
 
+    def first_points(
+        self,
+        *,
+        prefix: str | None,
+        now: int,
+        limit: int,
+        where: Condition = ALWAYS,
+        along: Along | None = None,
+        after: str | None = None,
+        fields: Sequence[str] = (),
+    ) -> list[SeenPoint]:
+        with self._lock:
+            live = {identifier: self._payloads[identifier] for identifier in self._live(prefix, now)}
+            found = {name: payload for name, payload in live.items() if payload.get("ordinal") == 0 and holds(where, payload)}
+            if along is not None:
+                chosen = _along(along, found)
+            else:
+                chosen = sorted(identifier for identifier in found if after is None or identifier > after)
+            return [_copied(seen_point(identifier, found[identifier])) for identifier in chosen[:limit]]
+
     def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
         with self._lock:
             self._ready()
@@ -156,6 +176,15 @@ class MemoryIndex:
             expires_at = payload.get("expires_at")
             if isinstance(expires_at, int) and expires_at > now and _is_under(payload, prefix):
                 yield identifier
+
+
+def _along(along: Along, payloads: dict[str, dict[str, Any]]) -> list[str]:
+    """Ids of the points that have the number, from the start on; equal ones by id backwards, since nobody may rely on their order."""
+    sign = -1 if along.descending else 1
+    numbers = {name: payload.get(along.field) for name, payload in payloads.items()}
+    signed = ((sign * number, name) for name, number in numbers.items() if type(number) is int)
+    chosen = [(place, name) for place, name in signed if along.start is None or place >= sign * along.start]
+    return [name for _, name in sorted(sorted(chosen, reverse=True), key=lambda one: one[0])]
 
 
 def _copied(point: SeenPoint) -> SeenPoint:

@@ -23,6 +23,9 @@ INDEXED = {
 }
 """Fields that requests filter by, with the type of their index: Qdrant's strict mode refuses all others."""
 
+WHOSE = ["item", "version", "fingerprint", "namespace", "key"]
+"""What says whose a point is."""
+
 UNREAD = [TOKENS]
 """What no reader of a match needs: most of a payload's bytes."""
 

@@ -10,7 +10,6 @@ from scylla_store import planning
 from scylla_store.clock import past_for_all
 from scylla_store.errors import DamagedRow
 from scylla_store.filters.facts import are_sound
-from scylla_store.identity import ItemId, item_digest
 from scylla_store.index.base import SeenPoint
 from scylla_store.jobs import View
 from scylla_store.points import Recipe, common_payload, drafts
@@ -91,16 +90,6 @@ def changed_at(view: View, skew: int) -> int:
         if not view.live:
             times.append(past_for_all(row.expires_at, skew))
     return max(times)
-
-
-def item_of(point: SeenPoint) -> ItemId | None:
-    """Whose point it is, by what it says of itself; None when that does not make sense."""
-    namespace: Any = point.payload.get("namespace")
-    key: Any = point.payload.get("key")
-    if not isinstance(key, str) or not isinstance(namespace, list) or set(map(type, namespace)) != {str}:
-        return None
-    item = ItemId(tuple(namespace), key)
-    return item if item_digest(item) == point.item else None
 
 
 def _is_exact(view: View, row: Row, seen: Sequence[SeenPoint], recipe: Recipe) -> bool:

@@ -12,8 +12,8 @@ from scylla_store.errors import NewerFormat
 from scylla_store.identity import ItemId, item_digest, point_id
 from scylla_store.index.base import Index, SeenPoint
 from scylla_store.jobs import View
-from scylla_store.points import Recipe
-from scylla_store.reconcile.compare import Drift, changed_at, drift_of, is_whole, item_of
+from scylla_store.points import Recipe, item_of
+from scylla_store.reconcile.compare import Drift, changed_at, drift_of, is_whole
 from scylla_store.rows import Cells
 from scylla_store.settings.options import Settings
 from scylla_store.sync import DELETED_TTL

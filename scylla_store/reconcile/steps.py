@@ -9,8 +9,9 @@ from scylla_store.database.base import Database, Position
 from scylla_store.errors import TombstoneLimit
 from scylla_store.identity import SLICES, ItemId, item_digest
 from scylla_store.index.base import Index, SeenPoint
+from scylla_store.points import item_of
 from scylla_store.reconcile.ahead import Ahead
-from scylla_store.reconcile.compare import Drift, item_of
+from scylla_store.reconcile.compare import Drift
 from scylla_store.reconcile.looks import Looks, Seen, Suspect
 from scylla_store.reconcile.pace import Pace
 from scylla_store.reconcile.rounds import END, LETTERS, NAMESPACES, POINTS, ROWS, Round

@@ -119,7 +119,7 @@ class IndexSettings(Section):
     )
     range_fields: tuple[str, ...] = option(
         (),
-        "Paths that a search may compare by $gt, $gte, $lt and $lte ('year', 'price.amount'), at most 16, without [*].",
+        "Paths that search and find may compare by $gt, $gte, $lt and $lte, and find may order by ('year', 'price.amount'), at most 16, without [*].",
     )
     tls: TlsSettings = field(default_factory=TlsSettings)
 

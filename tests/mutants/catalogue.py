@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.contending import CONTENDING
 from tests.mutants.filtering import FILTERING
+from tests.mutants.finding import FINDING
 from tests.mutants.mutant import Mutant
 from tests.mutants.outbox import OUTBOX
 from tests.mutants.reconciling import RECONCILING
@@ -11,4 +12,4 @@ from tests.mutants.syncing import SYNCING
 from tests.mutants.working import WORKING
 from tests.mutants.writing import WRITING
 
-MUTANTS: tuple[Mutant, ...] = (*SYNCING, *WRITING, *OUTBOX, *WORKING, *RECONCILING, *FILTERING, *CONTENDING)
+MUTANTS: tuple[Mutant, ...] = (*SYNCING, *WRITING, *OUTBOX, *WORKING, *RECONCILING, *FILTERING, *FINDING, *CONTENDING)

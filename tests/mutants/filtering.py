@@ -151,7 +151,7 @@ FILTERING: tuple[Mutant, ...] = (
         "search: points of an older way are left out",
         "They are repaired soon.",
         "coverage.py",
-        "        return condition if self._is_complete else some(self._rest, condition)\n",
+        "        return condition if self._is_whole() else some(self._rest, condition)\n",
         "        return condition\n",
         _SEARCHING,
         unseen=_PURE,

@@ -256,6 +256,7 @@ def _requests(index: BreakingIndex) -> dict[str, Callable[[], Any]]:
         "query": lambda: index.query([1.0], prefix=None, now=0, limit=1),
         "count": lambda: index.count(prefix=None, now=0),
         "slices": lambda: index.slices(range(4), after=None, limit=1),
+        "first_points": lambda: index.first_points(prefix=None, now=0, limit=1),
     }
 
 

@@ -32,6 +32,7 @@ PURE = {
         "failures",
         "values",
         "merging",
+        "orders",
         "paths",
         "texts",
         "chunking",

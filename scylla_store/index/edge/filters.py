@@ -1,4 +1,4 @@
-"""Conditions in the engine's own types."""
+"""Conditions and orders in the engine's own types."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import qdrant_edge as engine
 
+from scylla_store.index.base import Along
 from scylla_store.index.filters import Condition, Filters
 
 
@@ -36,3 +37,9 @@ class EdgeFilters(Filters):
 
     def any(self, *conditions: Condition) -> Any:
         return engine.Filter(should=list(conditions))
+
+
+def ordering(along: Along) -> engine.OrderBy:
+    """The order of a scroll."""
+    direction = engine.Direction.Desc if along.descending else engine.Direction.Asc
+    return engine.OrderBy(along.field, direction, along.start)

@@ -17,12 +17,12 @@ import qdrant_edge as engine
 
 from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.errors import IndexUnavailable, StoreClosed
-from scylla_store.index.base import VECTOR, IndexSpecification, Match, Point, SeenPoint, Vector
+from scylla_store.index.base import VECTOR, Along, IndexSpecification, Match, Point, SeenPoint, Vector
 from scylla_store.index.edge.collection import Collection, complete
 from scylla_store.index.edge.errors import translated
-from scylla_store.index.edge.filters import EdgeFilters
+from scylla_store.index.edge.filters import EdgeFilters, ordering
 from scylla_store.index.edge.ownership import FolderLock, close_files, open_files
-from scylla_store.index.payloads import UNREAD, is_unchanged, seen_point
+from scylla_store.index.payloads import UNREAD, WHOSE, is_unchanged, seen_point
 from scylla_store.index.vectors import checked_vectors, lower_bound
 
 _PAGE = 1000
@@ -185,6 +185,27 @@ class QdrantEdge:
         with translated():
             return shard.count(request)
 
+    def first_points(
+        self,
+        *,
+        prefix: str | None,
+        now: int,
+        limit: int,
+        where: Condition = ALWAYS,
+        along: Along | None = None,
+        after: str | None = None,
+        fields: Sequence[str] = (),
+    ) -> list[SeenPoint]:
+        condition = self._filters.live_items(prefix, now, where)
+        if along is None:
+            return self._scroll(condition, after, limit, payload=[*WHOSE, *fields])[0]
+        wanted = engine.PayloadSelector.Include([*WHOSE, *fields])
+        request = engine.ScrollRequest(limit=limit, filter=condition, with_payload=wanted, order_by=ordering(along))
+        shard = self._ready().shard
+        with translated():
+            records, _ = shard.scroll(request)
+        return [seen_point(str(record.id), record.payload) for record in records]
+
     def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
         return self._scroll(self._filters.of_slices(which), after, limit)
 
@@ -231,9 +252,12 @@ class QdrantEdge:
                 f"{_ROOM / 2**20:.0f} MiB to write safely; documents wait until there is room"
             )
 
-    def _scroll(self, condition: engine.Filter, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
+    def _scroll(
+        self, condition: engine.Filter, after: str | None, limit: int, *, payload: list[str] | None = None
+    ) -> tuple[list[SeenPoint], str | None]:
         """Points by id. The engine begins with its offset, we begin after it."""
-        request = engine.ScrollRequest(offset=after, limit=limit + 1, filter=condition, with_payload=True)
+        wanted = True if payload is None else engine.PayloadSelector.Include(payload)
+        request = engine.ScrollRequest(offset=after, limit=limit + 1, filter=condition, with_payload=wanted)
         shard = self._ready().shard
         with translated():
             records, more = shard.scroll(request)

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from scylla_store.conditions import ALWAYS, Condition
-from scylla_store.index.base import VECTOR, IndexSpecification, Match, Point, SeenPoint, Vector
-from scylla_store.index.payloads import UNREAD, is_unchanged, seen_point
+from scylla_store.index.base import VECTOR, Along, IndexSpecification, Match, Point, SeenPoint, Vector
+from scylla_store.index.payloads import UNREAD, WHOSE, is_unchanged, seen_point
 from scylla_store.index.server.connection import Connection
 from scylla_store.index.server.requests import by_number, by_size
 from scylla_store.index.vectors import checked_vectors, lower_bound
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from scylla_store.index.server.filters import ServerFilters
 
 _PAGE = 1000
-_WHOSE = ["item", "version", "fingerprint", "namespace", "key"]
 
 
 class QdrantServer:
@@ -120,8 +119,28 @@ class QdrantServer:
         condition = self._filters.live_items(prefix, now, where)
         return self._connection.call(lambda client: client.count(self._name, condition, exact=True)).count
 
+    def first_points(
+        self,
+        *,
+        prefix: str | None,
+        now: int,
+        limit: int,
+        where: Condition = ALWAYS,
+        along: Along | None = None,
+        after: str | None = None,
+        fields: Sequence[str] = (),
+    ) -> list[SeenPoint]:
+        from scylla_store.index.server.scrolling import Scroll, scroll
+
+        condition, payload = self._filters.live_items(prefix, now, where), [*WHOSE, *fields]
+        if along is None:
+            return self._scroll(condition, after, limit, payload=payload)[0]
+        wanted = Scroll(self._name, condition, None, limit, payload, None, along)
+        grpc = self._connection.settings.prefer_grpc
+        return self._connection.call(lambda client: scroll(client, wanted, grpc=grpc))[0]
+
     def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
-        return self._scroll(self._filters.of_slices(which), after, limit, payload=_WHOSE)
+        return self._scroll(self._filters.of_slices(which), after, limit, payload=WHOSE)
 
     def ping(self) -> float:
         self.connect()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from scylla_store.index.base import SeenPoint
+from scylla_store.index.base import Along, SeenPoint
 from scylla_store.index.payloads import seen_point
 
 if TYPE_CHECKING:
@@ -14,10 +14,11 @@ _PATH = "/collections/{collection_name}/points/scroll"
 
 
 class Scroll(NamedTuple):
-    """What to read: points that match, by id, from `start` on.
+    """What to read: points that match, by id, from `start` on, or along a field.
 
     Attributes:
         payload: True, or the names of fields.
+        along: instead of `start`.
     """
 
     collection: str
@@ -26,6 +27,7 @@ class Scroll(NamedTuple):
     limit: int
     payload: bool | list[str]
     consistency: models.ReadConsistencyType | None
+    along: Along | None = None
 
 
 def scroll(client: QdrantClient, wanted: Scroll, *, grpc: bool) -> tuple[list[SeenPoint], bool]:
@@ -39,6 +41,7 @@ def _by_grpc(client: QdrantClient, wanted: Scroll) -> tuple[list[SeenPoint], boo
         wanted.condition,
         limit=wanted.limit,
         offset=wanted.start,
+        order_by=_ordering(wanted.along),
         with_payload=wanted.payload,
         with_vectors=False,
         consistency=wanted.consistency,
@@ -58,6 +61,7 @@ def _by_rest(client: QdrantClient, wanted: Scroll) -> tuple[list[SeenPoint], boo
         filter=wanted.condition,
         with_payload=wanted.payload,
         with_vector=False,
+        order_by=_ordering(wanted.along),
     )
     answer = client.http.client.request(
         type_=cast("type[Any]", Any),
@@ -74,3 +78,12 @@ def _by_rest(client: QdrantClient, wanted: Scroll) -> tuple[list[SeenPoint], boo
         return points, result.get("next_page_offset") is not None
     except (AttributeError, KeyError, TypeError) as exc:
         raise ResponseHandlingException(httpx.DecodingError("That is not the answer of a Qdrant server")) from exc
+
+
+def _ordering(along: Along | None) -> models.OrderBy | None:
+    from qdrant_client import models
+
+    if along is None:
+        return None
+    direction = models.Direction.DESC if along.descending else models.Direction.ASC
+    return models.OrderBy(key=along.field, direction=direction, start_from=along.start)

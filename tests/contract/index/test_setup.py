@@ -62,6 +62,7 @@ def test_without_a_collection_every_request_says_what_to_do(make_index: Callable
         lambda: keys(index),
         lambda: count(index),
         lambda: index.slices(range(4), after=None, limit=1),
+        lambda: index.first_points(prefix=None, now=NOW, limit=1),
         lambda: index.ping(),
     ]
     # When it is used, then the error is one that waits for setup

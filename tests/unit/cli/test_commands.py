@@ -87,9 +87,27 @@ def test_a_search_takes_a_filter_and_says_when_it_gave_up(run: Run) -> None:
     assert (result.exit_code, "There may be more" in result.output) == (0, True)
 
 
+def test_documents_are_found_in_an_order_page_by_page(run: Run) -> None:
+    # Given three documents
+    for key, year in (("a", 2), ("b", 3), ("c", 1)):
+        answer(run("put", "docs", key, json.dumps({"text": "tea", "year": year}), "--json"))
+    declared = ("-o", "index.range_fields=year")
+    # Then what changed last comes first, or what is asked for
+    assert [item["key"] for item in answer(run("find", "docs", "--json"))["items"]] == ["c", "b", "a"]
+    first = answer(run(*declared, "find", "docs", "--order-by", "-year", "--limit", "2", "--json"))
+    assert ([item["key"] for item in first["items"]], first["pending"], first["is_rebuilding"]) == (["b", "a"], 0, False)
+    # And a page says where the next one begins
+    result = run(*declared, "find", "docs", "--order-by", "-year", "--cursor", first["cursor"], "--filter", "{}")
+    assert (result.exit_code, "cursor belongs to another call" in result.stderr) == (USAGE, True)
+    result = run(*declared, "find", "docs", "--order-by", "-year", "--cursor", first["cursor"])
+    assert [line.split("  ")[0] for line in result.stdout.splitlines()] == ["docs c"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("find", "docs", "--filter", "{"), "--filter"),
+        (("find", "docs", "--order-by", "year"), "index.range_fields"),
         (("list", "docs", "--filter", "{"), "--filter"),
         (("search", "docs", "tea", "--filter", "{"), "--filter"),
         (("search", "docs", "tea", "--filter", '{"year": {"$gt": 5}}'), "index.range_fields"),

@@ -1,0 +1,74 @@
+"""What `find` orders by: a time of the item, or a range field of the documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from scylla_store.errors import ValidationError
+from scylla_store.filters.names import declaring, unknown
+from scylla_store.filters.ranks import PARTS, field_of
+from scylla_store.identity import checked_text, plain
+from scylla_store.paths import parse, render
+from scylla_store.values import MAX_PATH_BYTES
+
+_OF_ITEMS = {"$updated_at": "version", "$created_at": "created_at", "$version": "version"}
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order of items, made total by the ids of their points, which ascend whatever the direction is.
+
+    Attributes:
+        name: two names are the same when their orders are.
+        fields: whole numbers of the payload, compared one after the other.
+        of_documents: whether they are made of the document. One that has no number and no text there comes last, in both directions.
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    descending: bool
+    of_documents: bool
+
+
+class Place(NamedTuple):
+    """Where an item stands in an order; `numbers` is None among those that come last."""
+
+    numbers: tuple[int, ...] | None
+    id: str
+
+
+def parse_order(given: object, ranges: tuple[str, ...]) -> Order:
+    """The order that `given` names: `$updated_at`, `$created_at`, `$version` or one of `ranges`, with "-" before it for descending.
+
+    Raises:
+        ValidationError: it is none of them; for a path that is not declared it says what to do.
+    """
+    checked_text(given, "order_by", MAX_PATH_BYTES)
+    text = plain(given)
+    descending = text.startswith("-")
+    sign, name = ("-", text[1:]) if descending else ("", text)
+    if name in _OF_ITEMS:
+        return Order(sign + name, (_OF_ITEMS[name],), descending, of_documents=False)
+    if name.startswith("$"):
+        raise ValidationError(unknown("order_by", name, "field of an item to order by", _OF_ITEMS))
+    try:
+        steps = parse(name)
+    except ValidationError as exc:
+        raise ValidationError(f"order_by: {exc}") from None
+    positions = {parse(path): position for position, path in enumerate(ranges)}
+    if steps not in positions:
+        raise ValidationError(
+            f"order_by: find orders by times of the item and by the paths that index.range_fields names: {declaring(steps)}"
+        )
+    fields = tuple(field_of(positions[steps], part) for part in range(PARTS))
+    return Order(sign + render(steps), fields, descending, of_documents=True)
+
+
+def place_of(position: Sequence[Any] | None) -> Place | None:
+    """The place that a cursor names; None for the beginning."""
+    if position is None:
+        return None
+    numbers, identifier = position
+    return Place(None if numbers is None else tuple(numbers), identifier)
