@@ -10,7 +10,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import embedded, faults, growth, indexing, outbox, reading, reconciling, searching, table, writing
+from tests.bench import (
+    contending,
+    embedded,
+    faults,
+    growth,
+    indexing,
+    listing,
+    many,
+    outbox,
+    reading,
+    reconciling,
+    searching,
+    table,
+    writing,
+)
 from tests.bench.installation import Servers, machine
 from tests.bench.measure import Row
 from tests.servers import Missing
@@ -26,6 +40,9 @@ BENCHES: dict[str, Measure] = {
     "outbox": outbox.outbox,
     "reconcile": reconciling.reconcile,
     "search": searching.search,
+    "many": many.many,
+    "compare_and_set": contending.compare_and_set,
+    "list_namespaces": listing.list_namespaces,
     "embedded": embedded.embedded,
     "growth": growth.growth,
     "faults": faults.faults,

@@ -24,6 +24,8 @@ _NAMES = (
     "heads",
     "row",
     "rows",
+    "scan_from_start",
+    "replace_if_same",
     "write_item",
     "file_intent",
     "ack_intent",
@@ -66,6 +68,19 @@ class RawCql:
     def get(self, namespace: Namespace, key: str) -> Any:
         """One prepared select."""
         return self.session.execute(self.prepared["row"], (list(namespace), key)).one()
+
+    def compare_and_set(self, namespace: Namespace, key: str, head: bytes, body: bytes) -> None:
+        """The statements of one: select, intent, lightweight transaction, serial select."""
+        from cassandra import ConsistencyLevel
+
+        before = self.get(namespace, key)
+        self.session.execute(self.prepared["file_intent"], intent(namespace, key, time.time_ns() // 1000))
+        values = (head, body, list(namespace), key, before[2])
+        applied = self.session.execute(self.prepared["replace_if_same"], values).one()
+        assert applied[0], "nobody else writes it"
+        statement = self.prepared["row"].bind((list(namespace), key))
+        statement.consistency_level = ConsistencyLevel.SERIAL
+        self.session.execute(statement).one()
 
     def count_all(self) -> int:
         """Reads all rows, a thousand in a page."""
@@ -160,13 +175,17 @@ class RawIndex:
             update_filter=self._models.Filter(must=[bound]),
         )
 
-    def query(self, vector: Any, prefix: str, now: int, limit: int) -> list[Any]:
-        """Nearest points under a prefix that are not expired."""
+    def query(self, vector: Any, prefix: str, now: int, limit: int, *, token: str | None = None) -> list[Any]:
+        """Nearest points under a prefix that are not expired, and have the token of a filter."""
         models = self._models
         conditions = [
             models.FieldCondition(key="prefixes", match=models.MatchValue(value=prefix)),
             models.FieldCondition(key="expires_at", range=models.Range(gt=now)),
         ]
+        payload: Any = True
+        if token is not None:
+            conditions.append(models.FieldCondition(key="tokens", match=models.MatchAny(any=[token])))
+            payload = models.PayloadSelectorExclude(exclude=["tokens"])
         return list(
             self._client.query_points(
                 self._collection,
@@ -174,7 +193,7 @@ class RawIndex:
                 using="text",
                 query_filter=models.Filter(must=conditions),
                 limit=limit,
-                with_payload=True,
+                with_payload=payload,
             ).points
         )
 

@@ -46,6 +46,11 @@ def bigints(values: Iterable[int]) -> bytes:
     return _sequence([bigint(value) for value in values])
 
 
+def smallints(values: Iterable[int]) -> bytes:
+    """A list<smallint>, for IN."""
+    return _sequence([smallint(value) for value in values])
+
+
 def size(values: Sequence[bytes | None]) -> int:
     """About how many bytes of a batch these values take."""
     return sum(PER_VALUE + (len(value) if value.__class__ is bytes else 0) for value in values)

@@ -11,7 +11,7 @@ from typing import Any
 from scylla_store.clock import SECOND, Clock
 from scylla_store.database.base import Registration
 from scylla_store.database.cql.batches import chunks
-from scylla_store.database.cql.encoding import bigint, integer, labels, smallint, text
+from scylla_store.database.cql.encoding import bigint, integer, labels, smallint, smallints, text
 from scylla_store.database.cql.session import Session
 from scylla_store.identity import ItemId, Namespace, item_digest, sort_key
 from scylla_store.letters import DeadLetter, from_json, to_json
@@ -19,6 +19,9 @@ from scylla_store.letters import DeadLetter, from_json, to_json
 _SHARDS = 32
 _LETTER_SHARDS = "0123456789abcdef"
 _LARGEST_PAGE = 1000
+_MORE = 8
+"""Namespaces of each shard that are read beyond twice its share of a page."""
+
 
 
 class Namespaces:
@@ -50,27 +53,30 @@ class Namespaces:
 
     def page(self, prefix: Namespace, *, after: Namespace | None, limit: int) -> list[Registration]:
         """See `Database.namespaces`."""
-        size = min(limit, _LARGEST_PAGE)
-        firsts = self._first_pages(prefix, after, size)
-        shards = [self._walk(shard, prefix, rows, size) for shard, rows in enumerate(firsts)]
+        # Shards are hashes, so each has about its share of any page; one that has more is read on when it is its turn.
+        size = min(2 * limit // _SHARDS + _MORE, _LARGEST_PAGE)
+        firsts = self._rows(range(_SHARDS), prefix, after, size)
+        shards = [self._walk(shard, prefix, firsts[shard], size) for shard in range(_SHARDS)]
         merged = heapq.merge(*shards, key=lambda registration: sort_key(registration.namespace))
         return list(itertools.islice(merged, limit))
 
-    def _first_pages(self, prefix: Namespace, after: Namespace | None, size: int) -> list[list[tuple[Any, ...]]]:
-        """The first rows of all shards, read at once."""
-        statements = [self._statement(shard, prefix, after, size) for shard in range(_SHARDS)]
-        return list(self._session.each(statements, self._session.deadline(), write=False))
+    def _walk(self, shard: int, prefix: Namespace, page: list[Registration], size: int) -> Iterator[Registration]:
+        yield from page
+        while len(page) == size:
+            page = self._rows([shard], prefix, page[-1].namespace, size)[shard]
+            yield from page
 
-    def _walk(self, shard: int, prefix: Namespace, rows: list[tuple[Any, ...]], size: int) -> Iterator[Registration]:
-        while True:
-            for namespace, seen_at in rows:
-                yield Registration(tuple(namespace), seen_at)
-            if len(rows) < size:
-                return
-            statement = self._statement(shard, prefix, tuple(rows[-1][0]), size)
-            rows = next(self._session.each([statement], self._session.deadline(), write=False))
+    def _rows(
+        self, shards: Sequence[int], prefix: Namespace, after: Namespace | None, size: int
+    ) -> dict[int, list[Registration]]:
+        """So many rows of each of the shards, by one request."""
+        found: dict[int, list[Registration]] = {shard: [] for shard in shards}
+        statement = self._statement(shards, prefix, after, size)
+        for shard, namespace, seen_at in next(self._session.each([statement], self._session.deadline(), write=False)):
+            found[shard].append(Registration(tuple(namespace), seen_at))
+        return found
 
-    def _statement(self, shard: int, prefix: Namespace, after: Namespace | None, size: int) -> Any:
+    def _statement(self, shards: Sequence[int], prefix: Namespace, after: Namespace | None, size: int) -> Any:
         """Namespaces under p are those in [p, p with NUL appended to its last label)."""
         end = [] if not prefix else [labels((*prefix[:-1], f"{prefix[-1]}\0"))]
         follows = after is not None and sort_key(after) >= sort_key(prefix)
@@ -81,7 +87,7 @@ class Namespaces:
             (False, True): "namespaces_between",
             (True, True): "namespaces_after_before",
         }[follows, bool(end)]
-        return self._session.bound(name, [smallint(shard), start, *end, integer(size)])
+        return self._session.bound(name, [smallints(shards), start, *end, integer(size)])
 
 
 class Letters:
