@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Union
 
+from scylla_store.arguments import checked_flag, checked_list
 from scylla_store.errors import BatchFailed, StoreError, ValidationError
-from scylla_store.identity import ItemId, checked_iterable, checked_key, checked_namespace
+from scylla_store.identity import ItemId, checked_key, checked_namespace
 from scylla_store.items import Put
 from scylla_store.pipeline import outcomes
 
@@ -106,7 +107,7 @@ def run(store: ScyllaStore, operations: Iterable[Operation]) -> list[Any]:
 
 
 def _checked(operations: Iterable[Operation]) -> list[Operation]:
-    chosen = list(checked_iterable(operations, "operations", "operation"))
+    chosen = checked_list(operations, "operations", "operations")
     for at, one in enumerate(chosen):
         if not isinstance(one, _KINDS):
             names = ", ".join(kind.__name__ for kind in _KINDS)
@@ -123,6 +124,7 @@ def _change(store: ScyllaStore, at: int, one: Put | Delete) -> Change:
 
 def _id(at: int, one: Get) -> ItemId:
     argument = f"operations[{at}]."
+    checked_flag(one.refresh_ttl, f"{argument}refresh_ttl")
     return ItemId(
         checked_namespace(one.namespace, argument=f"{argument}namespace"),
         checked_key(one.key, argument=f"{argument}key"),

@@ -8,6 +8,12 @@ import zlib
 from typing import Any
 
 from scylla_store.errors import ValidationError
+from scylla_store.identity import ItemId, Namespace, checked_key, checked_namespace
+
+LONGEST = 400_000
+"""Characters. The longest of ours has four namespaces, of six characters for a byte."""
+
+_DAMAGED = "cursor is damaged; pass on what a page returned, unchanged"
 
 
 def to_cursor(call: list[Any], position: list[Any]) -> str:
@@ -20,14 +26,45 @@ def from_cursor(cursor: str | None, call: list[Any]) -> list[Any] | None:
     """The position of a cursor; None for the beginning. Raises ValidationError."""
     if cursor is None:
         return None
-    try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        checksum, body = raw[:4], raw[4:]
-        made_for, position = json.loads(body)
-    except (ValueError, TypeError) as exc:
-        raise ValidationError("cursor is damaged; pass on what a page returned, unchanged") from exc
-    if checksum != zlib.crc32(body).to_bytes(4, "big"):
-        raise ValidationError("cursor is damaged; pass on what a page returned, unchanged")
+    if not isinstance(cursor, str):
+        raise ValidationError(f"cursor must be a string, not {type(cursor).__name__}; pass on what a page returned")
+    made_for, position = _decoded(cursor)
     if made_for != json.loads(json.dumps(call)):
-        raise ValidationError(f"cursor belongs to another call: it was made for {made_for}, not for {call}")
-    return list(position)
+        raise ValidationError(f"cursor belongs to another call: it was made for {_cut(made_for)}, not for {_cut(call)}")
+    if not isinstance(position, list):
+        raise ValidationError(_DAMAGED)
+    return position
+
+
+def item_at(position: list[Any]) -> ItemId:
+    """A position that is an item: [namespace, key]. Raises ValidationError."""
+    try:
+        namespace, key = position
+        return ItemId(checked_namespace(namespace), checked_key(key))
+    except ValueError:
+        raise ValidationError(_DAMAGED) from None
+
+
+def namespaces_at(position: list[Any]) -> tuple[Namespace, Namespace | None]:
+    """A position in a list of namespaces: [namespace or nothing, namespace or null]. Raises ValidationError."""
+    try:
+        last, shown = position
+        return checked_namespace(last, prefix=True), None if shown is None else checked_namespace(shown)
+    except ValueError:
+        raise ValidationError(_DAMAGED) from None
+
+
+def _decoded(cursor: str) -> tuple[Any, Any]:
+    """Call and position, when the checksum is right."""
+    try:
+        raw = base64.b64decode((cursor + "=" * (-len(cursor) % 4))[:LONGEST], altchars=b"-_", validate=True)
+        body = raw[4:] if raw[:4] == zlib.crc32(raw[4:]).to_bytes(4, "big") else b""
+        made_for, position = json.loads(body)
+    except (ValueError, TypeError, RecursionError) as exc:
+        raise ValidationError(_DAMAGED) from exc
+    return made_for, position
+
+
+def _cut(call: Any) -> str:
+    text = ascii(call)
+    return text if len(text) <= 200 else f"{text[:200]}…"

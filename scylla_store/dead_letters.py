@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Optional, Union
 
+from scylla_store.arguments import checked_list, shown
 from scylla_store.clock import VersionClock
 from scylla_store.cursors import from_cursor, to_cursor
 from scylla_store.database.base import Database
 from scylla_store.errors import ValidationError
-from scylla_store.identity import Namespace, checked_iterable, checked_namespace, checked_text, plain
+from scylla_store.identity import Namespace, checked_namespace, checked_text, plain
 from scylla_store.intents import Kind, Ref, new_intent
 from scylla_store.items import Page
 from scylla_store.jobs import write_id_of
@@ -60,7 +61,7 @@ class DeadLetters:
         chosen = _Filter.checked(reason, prefix)
         call = ["dead_letters", chosen.reason, chosen.prefix]
         position = from_cursor(cursor, call)
-        after = None if position is None else str(position[0])
+        after = None if position is None else _checked(position[0] if position else None, "cursor")
         found = list(itertools.islice(filter(chosen.takes, self._all(after)), limit + 1))
         shown = found[:limit]
         return Page(shown, to_cursor(call, [shown[-1].id]) if len(found) > limit else None)
@@ -71,7 +72,7 @@ class DeadLetters:
 
     def counts(self, most: int = _MOST_COUNTED) -> LetterCounts:
         """How many there are by reason, as far as the first `most` letters tell."""
-        letters = list(itertools.islice(self._all(), most + 1))
+        letters = list(itertools.islice(self._all(), checked_limit(most, "most") + 1))
         counted: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
         for letter in letters[:most]:
             counted[letter.discarded][letter.reason] += 1
@@ -123,14 +124,14 @@ class DeadLetters:
             raise ValidationError('which must be ids or "all", unless there is a reason or a prefix')
         if not chosen.is_open:
             raise ValidationError("which names ids, so there must be no reason and no prefix beside it")
-        return True, self._named([which] if isinstance(which, str) else checked_iterable(which, "which", "ids"))
+        return True, self._named([which] if isinstance(which, str) else checked_list(which, "which", "ids"))
 
     def _named(self, given: Iterable[object]) -> Iterator[DeadLetter]:
         idents = [_checked(ident, f"which[{position}]") for position, ident in enumerate(given)]
         found = {ident: self._database.letter(ident) for ident in idents}
         missing = [ident for ident, letter in found.items() if letter is None]
         if missing:
-            raise ValidationError(f"There is no dead letter {missing[0]!r}; list() shows those that exist")
+            raise ValidationError(f"There is no dead letter {shown(missing[0])}; list() shows those that exist")
         yield from (letter for letter in found.values() if letter is not None)
 
     def _all(self, after: str | None = None) -> Iterator[DeadLetter]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from scylla_store.arguments import check_function
 from scylla_store.database.base import Database
 from scylla_store.errors import DamagedRow, TombstoneLimit
 from scylla_store.identity import Namespace
@@ -31,6 +32,7 @@ def delete_namespace(
         PartialFailure: some deletes failed.
         TombstoneLimit: at the end, when the database gave up at some namespaces; all others are deleted.
     """
+    check_function(progress, "progress")
     deleted = 0
     unread: list[TombstoneLimit] = []
     for page in pages(database, reader, prefix, passes=unread.append):

@@ -8,9 +8,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from scylla_store.arguments import checked_list
 from scylla_store.errors import ValidationError
 
 MAX_LABELS = 32
@@ -67,7 +68,7 @@ def checked_ids(keys: object, *, argument: str = "keys") -> list[ItemId]:
     ids: list[ItemId] = []
     last: object = None
     checked: Namespace = ()
-    for position, pair in enumerate(checked_iterable(keys, argument, "pairs (namespace, key)")):
+    for position, pair in enumerate(checked_list(keys, argument, "pairs (namespace, key)")):
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise ValidationError(f"{argument}[{position}] must be a pair (namespace, key), not {type(pair).__name__}")
         namespace, key = pair
@@ -79,14 +80,6 @@ def checked_ids(keys: object, *, argument: str = "keys") -> list[ItemId]:
         except ValidationError as exc:
             raise ValidationError(f"{argument}[{position}].{exc}") from None
     return ids
-
-
-def checked_iterable(values: Any, argument: str, what: str) -> Iterator[Any]:
-    """Iterates over the values; raises ValidationError when there is nothing to iterate over."""
-    try:
-        return iter(values)
-    except TypeError:
-        raise ValidationError(f"{argument} must be a list of {what}, not {type(values).__name__}") from None
 
 
 def plain(text: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from scylla_store.arguments import shown
 from scylla_store.errors import ValidationError
 from scylla_store.items import Item
 from scylla_store.receipts import Receipt
@@ -44,5 +45,5 @@ def if_present(row: Row | None) -> bool:
 def if_version(expected_version: object) -> Condition:
     """The item has exactly this version; raises ValidationError when that is none."""
     if isinstance(expected_version, bool) or not isinstance(expected_version, int) or expected_version < 1:
-        raise ValidationError(f"expected_version must be the version of an item, not {expected_version!r}")
+        raise ValidationError(f"expected_version must be the version of an item, not {shown(expected_version)}")
     return lambda row: row is not None and row.version == expected_version

@@ -7,8 +7,8 @@ from itertools import islice
 from types import TracebackType
 from typing import Any
 
+from scylla_store.arguments import checked_iterator
 from scylla_store.errors import PartialFailure, StoreError, ValidationError
-from scylla_store.identity import checked_iterable
 from scylla_store.items import Put
 from scylla_store.pressure import Pressure
 from scylla_store.receipts import Receipt
@@ -112,7 +112,7 @@ def put_stream(
         raise ValidationError("wait cannot be combined with on_progress: nobody keeps the receipts to wait for")
     if not callable(on_progress):
         raise ValidationError(f"on_progress must be a function, not {type(on_progress).__name__}")
-    left, stored = checked_iterable(puts, "puts", "Put"), 0
+    left, stored = checked_iterator(puts, "puts", "Put"), 0
     while some := list(islice(left, CHUNK)):
         changes = writer.check_puts(some, stored)
         pressure.admit(len(changes))

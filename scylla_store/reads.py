@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from scylla_store.arguments import checked_flag, shown
 from scylla_store.clock import SECOND, VersionClock, past_for_all
-from scylla_store.cursors import from_cursor, to_cursor
+from scylla_store.cursors import from_cursor, item_at, namespaces_at, to_cursor
 from scylla_store.database.base import Database
 from scylla_store.errors import DamagedRow, ScanLimitReached, ValidationError
 from scylla_store.filters import Filter, Subject
-from scylla_store.identity import ItemId, Namespace, checked_ids, checked_key, checked_namespace
+from scylla_store.identity import MAX_LABELS, ItemId, Namespace, checked_ids, checked_key, checked_namespace
 from scylla_store.intents import Kind, Ref, new_intent
 from scylla_store.items import Item, Page
 from scylla_store.patterns import Pattern
@@ -65,6 +66,7 @@ class Reader:
     def get(self, namespace: object, key: object, *, refresh_ttl: bool = False) -> Item | None:
         """One item, or None. `refresh_ttl` grants it its whole TTL again, from now."""
         item = ItemId(checked_namespace(namespace), checked_key(key))
+        refresh_ttl = checked_flag(refresh_ttl, "refresh_ttl")
         row = self.rows([item]).get(item)
         if row is not None and refresh_ttl and row.expires_at is not None:
             row = self._refresh(row)
@@ -153,9 +155,8 @@ class Reader:
         """All rows under the prefix after the position, in order; None for one that no reader sees."""
         started: Namespace | None = None
         if position is not None:
-            labels, key = position
-            started = tuple(labels)
-            yield from self._walk_namespace(started, str(key), page)
+            started, key = item_at(list(position))
+            yield from self._walk_namespace(started, key, page)
         elif prefix:
             # It comes before all that lies under it, and often holds all that is wanted: then nothing has to be listed.
             started = prefix
@@ -199,21 +200,21 @@ class Reader:
         """Namespaces that match, cut to `max_depth` labels, each one once. It ends after `limits.max_scanned` namespaces."""
         start, end = Pattern.of(prefix, "prefix"), Pattern.of(suffix, "suffix")
         if max_depth is not None and (isinstance(max_depth, bool) or not isinstance(max_depth, int) or max_depth < 1):
-            raise ValidationError(f"max_depth must be a whole number of at least 1, not {max_depth!r}")
+            raise ValidationError(f"max_depth must be a whole number of at least 1, not {shown(max_depth)}")
+        max_depth = None if max_depth is None else min(max_depth, MAX_LABELS)
         limit = checked_limit(limit)
         call = ["list_namespaces", start.as_json(), end.as_json(), max_depth]
         position = from_cursor(cursor, call)
         found: list[Namespace] = []
-        last = None if position is None else tuple(position[0])
-        shown = None if position is None or position[1] is None else tuple(position[1])
+        last, last_cut = (None, None) if position is None else namespaces_at(position)
         for looked, namespace in enumerate(self.all_namespaces(start.fixed, last)):
             cut = namespace[:max_depth]
-            is_wanted = cut != shown and start.begins(namespace) and end.ends(namespace)
+            is_wanted = cut != last_cut and start.begins(namespace) and end.ends(namespace)
             if looked == self._most or (is_wanted and len(found) == limit):
-                return Page(found, to_cursor(call, [list(last or ()), shown]))
+                return Page(found, to_cursor(call, [list(last or ()), last_cut]))
             if is_wanted:
                 found.append(cut)
-                shown = cut
+                last_cut = cut
             last = namespace
         return Page(found, None)
 
@@ -232,5 +233,5 @@ def matching(row: Row, where: Filter) -> Item | None:
 def checked_limit(limit: object, argument: str = "limit", least: int = 1) -> int:
     """Returns the limit: a whole number of `least` to 10,000; raises ValidationError."""
     if isinstance(limit, bool) or not isinstance(limit, int) or not least <= limit <= MOST:
-        raise ValidationError(f"{argument} must be a whole number of {least} to {MOST}, not {limit!r}")
+        raise ValidationError(f"{argument} must be a whole number of {least} to {MOST}, not {shown(limit)}")
     return limit

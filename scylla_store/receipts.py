@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from scylla_store.arguments import shown
 from scylla_store.database.base import Database
 from scylla_store.errors import DeadLettered, SyncTimeout, ValidationError
 from scylla_store.identity import ItemId, item_digest
@@ -101,5 +102,5 @@ def wait_for(receipts: Iterable[Receipt], timeout: float) -> None:
 def checked_seconds(seconds: object, argument: str) -> float:
     """Returns how long to wait: a number of 0 or more; raises ValidationError."""
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
-        raise ValidationError(f"{argument} must be a number of seconds of 0 or more, not {seconds!r}")
+        raise ValidationError(f"{argument} must be a number of seconds of 0 or more, not {shown(seconds)}")
     return min(seconds, _LONGEST_WAIT)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from scylla_store.arguments import shown
 from scylla_store.clock import VersionClock
 from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.coverage import Coverage
@@ -193,7 +194,7 @@ def _check_score(min_score: object) -> None:
     if min_score is not None and (
         isinstance(min_score, bool) or not isinstance(min_score, (int, float)) or not abs(min_score) < _LARGEST
     ):
-        raise ValidationError(f"min_score must be a finite number, not {min_score!r}")
+        raise ValidationError(f"min_score must be a finite number, not {shown(min_score)}")
 
 
 def _sound_hit(row: Row, match: Match, where: Filter | None) -> Hit | None:

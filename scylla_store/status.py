@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from scylla_store.arguments import checked_flag
 from scylla_store.breakers import Circuit
 from scylla_store.clock import SECOND
 from scylla_store.database.base import OutboxSummary
@@ -58,6 +59,7 @@ class Status:
 
 def read_status(parts: Parts, *, exact: bool) -> Status:
     """The last drain's summary and outlook; or, `exact` and in embedded mode, counts of now."""
+    checked_flag(exact, "exact")
     now = parts.clock.now()
     outlook = load_outlook(parts.database)
     summary = None if exact or parts.is_embedded else load_summary(parts.database)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from scylla_store.arguments import checked_flag
 from scylla_store.batch import Operation
 from scylla_store.batch import run as run_batch
 from scylla_store.clock import Clock, system_clock
@@ -24,7 +25,7 @@ from scylla_store.patterns import LabelPattern
 from scylla_store.pipeline import Pipeline, put_stream
 from scylla_store.reads import checked_limit
 from scylla_store.receipts import Receipt, checked_seconds, wait_for
-from scylla_store.reconcile import Progress, ReconcileReport, resync
+from scylla_store.reconcile import Progress, ReconcileReport, check_request, resync
 from scylla_store.rows import IndexSpec
 from scylla_store.settings.options import Settings
 from scylla_store.status import Status, read_status
@@ -131,7 +132,7 @@ class ScyllaStore(Lifecycle):
         wait: float | None = None,
         on_progress: Callable[[int, Receipts], None] | None = None,
     ) -> Receipts:
-        """Stores many documents; receipts come in input order, the last put of a key wins. `wait` is for all of them.
+        """Stores up to 100,000 documents; receipts come in input order, the last put of a key wins. `wait` is for all of them.
 
         Args:
             on_progress: for any number of documents: a thousand at a time are taken, checked, stored and forgotten. It is told
@@ -154,7 +155,7 @@ class ScyllaStore(Lifecycle):
         return self._write([self._started().writer.check_delete(namespace, key)], wait)[0]
 
     def delete_many(self, keys: Iterable[tuple[Sequence[str], str]], *, wait: float | None = None) -> Receipts:
-        """Deletes many documents; receipts come in input order."""
+        """Deletes up to 100,000 documents; receipts come in input order."""
         return self._write(self._started().writer.check_deletes(keys), wait)
 
     def delete_namespace(self, prefix: Sequence[str], *, progress: Callable[[int], None] | None = None) -> int:
@@ -281,7 +282,7 @@ class ScyllaStore(Lifecycle):
         return self._started().reader.get(namespace, key, refresh_ttl=refresh_ttl)
 
     def get_many(self, keys: Iterable[tuple[Sequence[str], str]]) -> Items:
-        """The documents (or None) in the order of the keys."""
+        """The documents (or None) in the order of the keys, up to 100,000 of them."""
         return self._started().reader.get_many(keys)
 
     def search(
@@ -389,7 +390,7 @@ class ScyllaStore(Lifecycle):
         namespace = checked_namespace(prefix, argument="prefix", prefix=True)
         parts = self._started()
         where = parse_filter(filter, encoder=parts.encoder)
-        if exact:
+        if checked_flag(exact, "exact"):
             return parts.reader.count(namespace, where)
         if where is not None:
             return parts.reader.count_some(namespace, where)
@@ -434,6 +435,7 @@ class ScyllaStore(Lifecycle):
         Raises:
             LeaseLost: another reconciliation is at work. TransientError: call again, it goes on where it stopped.
         """
+        check_request(full=full, dry_run=dry_run, max_rate=max_rate, progress=progress)
         parts = self._started()
         parts.open_index()
         return parts.reconciler.run(full=full, dry_run=dry_run, max_rate=max_rate, progress=progress)

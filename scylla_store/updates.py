@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Union
 
+from scylla_store.arguments import shown
 from scylla_store.conditional import ConditionalWriter
 from scylla_store.errors import ValidationError
 from scylla_store.items import Put
@@ -51,7 +52,7 @@ class Updater:
         """See `ScyllaStore.update`."""
         item = self._writer.check_delete(namespace, key).id
         if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= MOST_ATTEMPTS:
-            raise ValidationError(f"attempts must be a whole number of 1 to {MOST_ATTEMPTS}, not {attempts!r}")
+            raise ValidationError(f"attempts must be a whole number of 1 to {MOST_ATTEMPTS}, not {shown(attempts)}")
         # What every attempt would refuse is refused before anything is read.
         options = Put(*item, {}, None if index is KEEP else index, None if ttl is KEEP else ttl)
         self._writer.check_put(options)

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-import sys
-from collections.abc import Callable
-from itertools import chain
 from typing import Any
 
 from scylla_store.clock import SECOND
 from scylla_store.errors import ValidationError
 from scylla_store.identity import checked_text, plain
+from scylla_store.inspection import MAX_DIGITS, Converted, Encoder, Inspection, Size, Unencodable, digits, is_plain
 from scylla_store.paths import parse
 from scylla_store.rows import IndexSpec
-
-MAX_DIGITS = 4300
-"""Longest integer: what a Python reads back by default (`sys.int_info.default_max_str_digits`)."""
 
 MAX_PATHS = 32
 MAX_PATH_BYTES = 512
@@ -25,12 +19,7 @@ MAX_PATH_BYTES = 512
 _LAST_MOMENT = 253_402_300_799_999_999
 """9999-12-31T23:59:59.999999Z in microseconds: the last moment that a datetime can tell."""
 
-_UNLIMITED = sys.maxsize
 _LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
-_PLAIN_NAME = re.compile(r"\w[\w-]{0,63}\Z")
-_LONGEST_PATH = 200
-
-Encoder = Callable[[Any], Any]
 
 
 def encode_value(
@@ -58,19 +47,25 @@ def encode_value(
 
 def encode_json(value: object, *, encoder: Encoder | None, max_bytes: int, max_depth: int, argument: str) -> bytes:
     """Any value in JSON, under the rules of a document: see `encode_value`."""
-    converted = None if encoder is None else _Converted(encoder)
+    converted = None if encoder is None else Converted(encoder)
+
+    def inspect() -> None:
+        Inspection(converted, max_depth, Size(max_bytes, argument), argument).run(value)
+
+    # Whatever the encoder converts is not plain either, so its results are looked at too.
+    if not is_plain(value, max_depth, Size(max_bytes, argument)):
+        inspect()
     try:
         text = (_PLAIN if converted is None else _json(converted)).encode(value)
         body = text.encode()
     except (TypeError, ValueError, RecursionError) as exc:
         # The C encoder says what is wrong but not where; a walk in Python finds it.
-        _Check(converted, max_depth, argument).run(value)
+        inspect()
         raise ValidationError(f"{argument} cannot be turned into JSON: {type(exc).__name__}") from exc
     if len(body) > max_bytes:
         raise ValidationError(f"{argument} has {len(body)} bytes in JSON; at most {max_bytes} are allowed")
-    # Whatever the encoder converted is not plain either, so its results are looked at too.
-    if not _is_plain(value, max_depth) or _may_hold_long_numbers(text):
-        _Check(converted, max_depth, argument).run(value)
+    if _may_hold_long_numbers(text):
+        inspect()
     return body
 
 
@@ -128,30 +123,8 @@ def _check_path(path: object, argument: str) -> None:
         raise ValidationError(f"{argument}: {exc}") from None
 
 
-class _Unencodable(TypeError):
-    """Tells the walk that follows that JSON cannot hold a value."""
-
-
-class _Converted:
-    """What the encoder made of the values that JSON cannot hold; each is asked for once."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self.results: dict[int, tuple[Any, Any]] = {}
-
-    def __call__(self, value: Any) -> Any:
-        if id(value) not in self.results:
-            try:
-                result = self._encoder(value)
-            except Exception as exc:
-                raise _Unencodable from exc
-            # The value is kept, or another one could get its id.
-            self.results[id(value)] = (value, result)
-        return self.results[id(value)][1]
-
-
 def _refuse(value: Any) -> Any:
-    raise _Unencodable
+    raise Unencodable
 
 
 def _json(default: Encoder) -> json.JSONEncoder:
@@ -159,134 +132,8 @@ def _json(default: Encoder) -> json.JSONEncoder:
 
 
 _PLAIN = _json(_refuse)
-_LEAVES = frozenset((str, int, float, bool, type(None)))
-_NODES = frozenset((dict, list, tuple))
-
-
-def _is_plain(value: object, max_depth: int) -> bool:
-    """Whether the value is an object made of plain types, with strings as keys, and nested within the bound.
-
-    That is what the C encoder does not tell. Goes level by level, so that the loops over children run in C.
-    """
-    if type(value) is not dict:
-        return False
-    level: list[Any] = [value]
-    for _ in range(max_depth):
-        dicts = [node for node in level if type(node) is dict]
-        try:
-            "".join(chain.from_iterable(dicts))
-        except TypeError:
-            return False
-        children = list(chain.from_iterable(map(dict.values, dicts)))
-        if len(dicts) < len(level):
-            children += chain.from_iterable(node for node in level if type(node) is not dict)
-        kinds = set(map(type, children)) - _LEAVES
-        if not kinds:
-            return True
-        if not kinds <= _NODES:
-            return False
-        level = [child for child in children if type(child) in _NODES]
-    return False
-
-
-def _digits() -> int:
-    """Digits of the longest integer that this interpreter writes; Python before 3.10.7 has no limit."""
-    limit: int = getattr(sys, "get_int_max_str_digits", int)()
-    return limit or _UNLIMITED
 
 
 def _may_hold_long_numbers(text: str) -> bool:
     """Whether this interpreter wrote integers that another one may refuse to read."""
-    return _digits() > MAX_DIGITS and _LONG_NUMBER.search(text) is not None
-
-
-class _Check:
-    """Finds what is wrong in a document, and where. In Python, so only for what is, or may be, wrong."""
-
-    def __init__(self, converted: _Converted | None, max_depth: int, argument: str) -> None:
-        self._converted = converted
-        self._max_depth = max_depth
-        self._path = [argument]
-        self._open: list[int] = []
-
-    def run(self, value: object) -> None:
-        """Raises ValidationError for the first thing that is wrong, in document order."""
-        value = self._resolved(value)
-        if not isinstance(value, (dict, list, tuple)):
-            self._check_leaf(value)
-            return
-        trail = [self._children(value)]
-        while trail:
-            step = next(trail[-1], None)
-            if step is None:
-                trail.pop()
-                self._path.pop()
-                self._open.pop()
-                continue
-            name, child = step
-            self._path.append(name)
-            child = self._resolved(child)
-            if isinstance(child, (dict, list, tuple)):
-                trail.append(self._children(child))
-            else:
-                self._check_leaf(child)
-                self._path.pop()
-
-    def _children(self, node: Any) -> Any:
-        if id(node) in self._open:
-            self._refuse("contains itself")
-        if len(self._open) >= self._max_depth:
-            self._refuse(f"is nested deeper than the {self._max_depth} levels that are allowed")
-        self._open.append(id(node))
-        if isinstance(node, dict):
-            return ((self._name(key), child) for key, child in node.items())
-        return ((f"[{position}]", child) for position, child in enumerate(node))
-
-    def _name(self, key: object) -> str:
-        if not isinstance(key, str):
-            self._refuse(f"has a key that is no string but {type(key).__name__}; JSON has only strings as keys")
-        if not _is_unicode(str(key)):
-            self._refuse(f"has a key with a lone surrogate, which UTF-8 cannot store: {ascii(key)[:80]}")
-        return f".{key}" if _PLAIN_NAME.match(str(key)) else f"[{ascii(key)[:80]}]"
-
-    def _resolved(self, value: Any) -> Any:
-        """The value, or what the encoder makes of it; the encoder may return a value that it has to turn into another."""
-        for _ in range(self._max_depth):
-            if value is None or isinstance(value, (str, int, float, dict, list, tuple)):
-                return value
-            value = self._made_of(value)
-        self._refuse("is turned by `encoder` into values that JSON cannot hold, again and again")
-
-    def _made_of(self, value: object) -> Any:
-        rule = f"is a {type(value).__name__}, which JSON cannot hold"
-        if self._converted is None:
-            self._refuse(f"{rule}; the setting `encoder` names a function that converts it")
-        else:
-            try:
-                return self._converted(value)
-            except _Unencodable as exc:
-                self._refuse(f"{rule} and `encoder` did not convert: it raised {type(exc.__cause__).__name__}")
-
-    def _check_leaf(self, value: object) -> None:
-        if isinstance(value, str):
-            if not _is_unicode(value):
-                self._refuse("holds a lone surrogate, which UTF-8 cannot store")
-        elif isinstance(value, float):
-            if not math.isfinite(value):
-                self._refuse(f"is {float(value)}, which JSON cannot hold")
-        elif isinstance(value, int) and abs(value) >= 10 ** (digits := min(MAX_DIGITS, _digits())):
-            self._refuse(f"is an integer of more than {digits} digits, which Python does not read back; store a string")
-
-    def _refuse(self, rule: str) -> Any:
-        path = "".join(self._path)
-        if len(path) > _LONGEST_PATH:
-            path = f"{path[:_LONGEST_PATH]}…"
-        raise ValidationError(f"{path} {rule}")
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return digits() > MAX_DIGITS and _LONG_NUMBER.search(text) is not None

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from scylla_store.arguments import checked_list
 from scylla_store.clock import SECOND, VersionClock, past_for_all
 from scylla_store.database.base import Database, Mutation, Writing
 from scylla_store.errors import DamagedRow, PartialFailure, StoreError, ValidationError
-from scylla_store.identity import ItemId, checked_ids, checked_iterable, checked_key, checked_namespace
+from scylla_store.identity import ItemId, checked_ids, checked_key, checked_namespace
 from scylla_store.intents import SHARDS, Intent, Kind, Ref, new_intent
 from scylla_store.items import Put
 from scylla_store.publisher import Publisher
@@ -101,7 +102,7 @@ class Writer:
     def check_puts(self, puts: Iterable[Put], first: int = 0) -> list[Change]:
         """As `check_put`, for each of them; the first one is `puts[first]` to whoever reads the message."""
         changes = []
-        for position, put in enumerate(checked_iterable(puts, "puts", "Put"), first):
+        for position, put in enumerate(checked_list(puts, "puts", "puts"), first):
             if not isinstance(put, Put):
                 raise ValidationError(f"puts[{position}] must be a Put, not {type(put).__name__}")
             changes.append(self.check_put(put, f"puts[{position}]."))

@@ -15,7 +15,7 @@ _LIKENESS = 0.7
 
 def below(place: str, name: str) -> str:
     """The place of a name below another: `filter.$or[1].year`, and `filter['author.name']` where a dot would mislead."""
-    return f"{place}.{name}" if _PLAIN_NAME.match(name) else f"{place}[{ascii(name)[:_LONGEST_NAME]}]"
+    return f"{place}.{name}" if _PLAIN_NAME.match(name) else f"{place}[{ascii(name[:_LONGEST_NAME])[:_LONGEST_NAME]}]"
 
 
 def declaring(steps: tuple[Step, ...]) -> str:

@@ -10,7 +10,8 @@ from scylla_store.clock import EPOCH
 from scylla_store.errors import ValidationError
 from scylla_store.filters.nodes import TIMES, Field, System
 from scylla_store.index.base import Json
-from scylla_store.values import Encoder, encode_json
+from scylla_store.inspection import Encoder
+from scylla_store.values import encode_json
 
 MAX_BYTES = 65_536
 """All operands and paths of one filter, in JSON."""

@@ -25,8 +25,9 @@ from scylla_store.filters.nodes import (
 )
 from scylla_store.filters.operands import Operands
 from scylla_store.identity import checked_text, plain
+from scylla_store.inspection import Encoder
 from scylla_store.paths import parse
-from scylla_store.values import MAX_PATH_BYTES, Encoder
+from scylla_store.values import MAX_PATH_BYTES
 
 MAX_DEPTH = 16
 """Levels of `$and`, `$or` and `$not`, the filter itself included."""
@@ -128,11 +129,11 @@ def _entries(given: object, at: str) -> list[tuple[str, Any]]:
     """Names and operands by name, so that the order in which they were written makes no other filter."""
     if not isinstance(given, dict):
         raise ValidationError(f"{at} must be a dictionary (a JSON object), not {type(given).__name__}")
+    if len(given) > MAX_CONDITIONS:
+        raise ValidationError(f"{at} has {len(given)} entries; at most {MAX_CONDITIONS} conditions are allowed")
     for name in given:
         if not isinstance(name, str):
             raise ValidationError(f"{at} has a key that is no string but {type(name).__name__}")
-    if len(given) > MAX_CONDITIONS:
-        raise ValidationError(f"{at} has {len(given)} entries; at most {MAX_CONDITIONS} conditions are allowed")
     return sorted(((plain(name), operand) for name, operand in given.items()), key=lambda entry: entry[0])
 
 

@@ -20,7 +20,9 @@ ROOT = Path(__file__).parents[2]
 PURE = {
     f"scylla_store.{name}"
     for name in (
+        "arguments",
         "identity",
+        "inspection",
         "rows",
         "intents",
         "letters",
