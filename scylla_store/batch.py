@@ -46,6 +46,8 @@ class Search:
     limit: int = 10
     offset: int = 0
     min_score: float | None = None
+    with_value: bool = True
+    refresh_ttl: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,14 +94,17 @@ def run(store: ScyllaStore, operations: Iterable[Operation]) -> list[Any]:
     gets = {at: one for at, one in enumerate(chosen) if isinstance(one, Get)}
     ids = {at: _id(at, one) for at, one in gets.items()}
     results: list[Any] = [None] * len(chosen)
-    for at, one in enumerate(chosen):
-        if isinstance(one, (Search, Find, List, ListNamespaces)):
-            results[at] = _listed(store, at, one)
+    lists = {at: one for at, one in enumerate(chosen) if isinstance(one, (Search, Find, List, ListNamespaces))}
+    refreshing = [at for at, listed in lists.items() if isinstance(listed, Search) and listed.refresh_ttl]
+    for at in [at for at in lists if at not in refreshing]:
+        results[at] = _listed(store, at, lists[at])
     plain = [at for at, one in gets.items() if not one.refresh_ttl]
     for at, item in zip(plain, store.get_many([ids[at] for at in plain]) if plain else (), strict=True):
         results[at] = item
+    for at in refreshing:  # last of all reads, because they write
+        results[at] = _listed(store, at, lists[at])
     for at, one in gets.items():
-        if one.refresh_ttl:  # last of all reads: it writes
+        if one.refresh_ttl:
             results[at] = store.get(*ids[at], refresh_ttl=True)
     if writes:
         _write(store, writes, results)

@@ -22,7 +22,7 @@ from scylla_store.errors import (
     StoreError,
     TransientError,
 )
-from scylla_store.index.base import Along, Index, IndexSpecification, Match, Point, SeenPoint, Vector
+from scylla_store.index.base import Along, Index, IndexSpecification, Match, Point, Question, SeenPoint, Vector
 from scylla_store.monitoring import tagged
 from scylla_store.settings.options import BreakerSettings
 
@@ -242,22 +242,10 @@ class BreakingIndex:
         with self.breaker.calling():
             self._index.delete(points)
 
-    def query(
-        self,
-        vector: Vector,
-        *,
-        prefix: str | None,
-        now: int,
-        limit: int,
-        offset: int = 0,
-        min_score: float | None = None,
-        where: Condition = ALWAYS,
-    ) -> list[Match]:
+    def query(self, questions: Sequence[Question]) -> list[list[Match]]:
         """See `Index.query`."""
         with self.breaker.calling():
-            return self._index.query(
-                vector, prefix=prefix, now=now, limit=limit, offset=offset, min_score=min_score, where=where
-            )
+            return self._index.query(questions)
 
     def count(self, *, prefix: str | None, now: int, where: Condition = ALWAYS) -> int:
         """See `Index.count`."""

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from scylla_store.clock import to_datetime
 from scylla_store.identity import Namespace
@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Item:
-    """A document as the database holds it. Times are aware UTC datetimes; `version` is its write time in microseconds."""
+    """A document as the database holds it. Times are aware UTC datetimes; `version` is its write time in microseconds.
+
+    `value` is None in a hit of a search with `with_value=False`, and nowhere else.
+    """
 
     namespace: Namespace
     key: str
@@ -28,14 +31,14 @@ class Item:
     expires_at: datetime | None
 
     @classmethod
-    def of(cls, row: Row) -> Item:
+    def of(cls, row: Row, *, with_value: bool = True) -> Item:
         """The item of a visible row; raises DamagedRow when its body cannot be decoded."""
         namespace, key = row.id
         updated_at = to_datetime(row.version)
         return cls(
             namespace,
             key,
-            row.value(),
+            row.value() if with_value else cast("dict[str, Any]", None),
             row.version,
             updated_at if row.head.created_at == row.version else to_datetime(row.head.created_at),
             updated_at,
@@ -75,7 +78,7 @@ class Hit:
         item: the item as it is now.
         score: cosine similarity of its best chunk, higher is nearer.
         path: where the matched chunk stands in the value; "$" when all its strings were joined; None for an item without text.
-        text: the matched chunk; None when the item changed since it was indexed.
+        text: the matched chunk; None when the item changed since it was indexed, and with `with_value=False`.
         fresh: whether the index holds the item's current write.
     """
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from scylla_store.arguments import checked_flag, shown
 from scylla_store.clock import SECOND, VersionClock, past_for_all
 from scylla_store.cursors import from_cursor, item_at, namespaces_at, to_cursor
-from scylla_store.database.base import Database
+from scylla_store.database.base import Database, Refresh
 from scylla_store.errors import DamagedRow, ScanLimitReached, ValidationError
 from scylla_store.filters import Filter, Subject
 from scylla_store.identity import MAX_LABELS, ItemId, Namespace, checked_ids, checked_key, checked_namespace
@@ -47,11 +48,13 @@ class Reader:
         self._skew = int(settings.clock.max_clock_skew * SECOND)
         self._most = settings.limits.max_scanned
 
-    def rows(self, ids: Sequence[ItemId], *, damaged: Callable[[DamagedRow], None] | None = None) -> dict[ItemId, Row]:
+    def rows(
+        self, ids: Sequence[ItemId], *, body: bool = True, damaged: Callable[[DamagedRow], None] | None = None
+    ) -> dict[ItemId, Row]:
         """Rows that a reader sees now. One that cannot be decoded is told to `damaged` and left out; None: it is raised."""
         now = self._clock.now()
         rows: dict[ItemId, Row] = {}
-        for item, cells in self._database.read(ids).items():
+        for item, cells in self._database.read(ids, body=body).items():
             try:
                 row = decode(cells)
             except DamagedRow as exc:
@@ -68,8 +71,8 @@ class Reader:
         item = ItemId(checked_namespace(namespace), checked_key(key))
         refresh_ttl = checked_flag(refresh_ttl, "refresh_ttl")
         row = self.rows([item]).get(item)
-        if row is not None and refresh_ttl and row.expires_at is not None:
-            row = self._refresh(row)
+        if row is not None and refresh_ttl:
+            row = self.refresh([row]).get(item)
         return None if row is None else Item.of(row)
 
     def get_many(self, keys: object) -> list[Item | None]:
@@ -78,24 +81,39 @@ class Reader:
         items = {item: Item.of(row) for item, row in self.rows(ids).items()} if ids else {}
         return [items.get(item) for item in ids]
 
-    def _refresh(self, row: Row) -> Row:
-        """Writes a cell of its own, never head or body: that would undo a put that comes between."""
-        assert row.head.expires_at is not None
-        self._check_clock()
+    def refresh(self, rows: Iterable[Row]) -> dict[ItemId, Row]:
+        """Grants each item its whole TTL again, from now; what has none stays as it is, and what has expired is left out.
+
+        It writes a cell of its own, never head or body: that would undo a put that comes between.
+        """
+        seen = {row.id: row for row in rows}
+        if any(row.expires_at is not None for row in seen.values()):
+            self._check_clock()
         now = self._clock.now()
-        granted = now + row.head.expires_at - row.version
-        if row.expires_at is not None and granted <= row.expires_at:
+        # What has expired since it was read is gone: another reader may have missed it already.
+        found = {item: self._granted(row, now) for item, row in seen.items() if row.is_visible(now)}
+        changed = [row for item, row in found.items() if row is not seen[item]]
+        if changed:
+            refreshes = [self._refreshing(row, now) for row in changed]
+            self._database.refresh(refreshes)
+            self._publisher.collect([Ref(one.intents[0]) for one in refreshes])
+        return found
+
+    def _granted(self, row: Row, now: int) -> Row:
+        """The row as it is to be; the same one when that would be no later."""
+        if row.head.expires_at is None or row.expires_at is None:
             return row
-        timestamp = self._clock.version(row.version + 1)
-        write = row.head.write_id
-        intents = [
+        granted = now + row.head.expires_at - row.version
+        return replace(row, expires_at=granted) if granted > row.expires_at else row
+
+    def _refreshing(self, row: Row, now: int) -> Refresh:
+        granted, write = row.expires_at or 0, row.head.write_id
+        intents = (
             new_intent(row.id, write, row.version, Kind.REFRESH, now=now, due=now + self._margin),
             new_intent(row.id, write, row.version, Kind.EXPIRY, now=now, due=past_for_all(granted, self._skew)),
-        ]
+        )
         keep = (granted - now) // SECOND + 3600
-        self._database.refresh(row.id, stamp(write, granted), timestamp=timestamp, ttl=keep, intents=intents)
-        self._publisher.collect([Ref(intents[0])])
-        return Row(row.id, row.version, row.head, granted, row.body, row.letter)
+        return Refresh(row.id, stamp(write, granted), self._clock.version(row.version + 1), keep, intents)
 
     def page(
         self, prefix: object, *, limit: int = 100, cursor: str | None = None, where: Filter | None = None

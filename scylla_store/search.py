@@ -2,52 +2,51 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
-from scylla_store.arguments import shown
-from scylla_store.clock import VersionClock
-from scylla_store.conditions import ALWAYS, Condition
+from scylla_store.arguments import checked_flag, checked_iterator, shown
+from scylla_store.clock import VersionClock, to_datetime
 from scylla_store.coverage import Coverage
 from scylla_store.embedders.base import Embedder
-from scylla_store.errors import DamagedRow, EmbedderUnavailable, StoreError, TransientError, ValidationError
+from scylla_store.errors import EmbedderUnavailable, StoreError, TransientError, ValidationError
 from scylla_store.failures import Failure
 from scylla_store.filters import Filter, condition_of
-from scylla_store.identity import ItemId, Namespace, checked_namespace, checked_text, namespace_digest, plain
-from scylla_store.index.base import Index, Match, Vector
-from scylla_store.items import Hit, Hits, Item
+from scylla_store.hits import Asked, report
+from scylla_store.identity import checked_namespace, checked_text, plain
+from scylla_store.index.base import Index, Vector
+from scylla_store.inquiry import Found, Inquiry
+from scylla_store.items import Hit, Hits
 from scylla_store.monitoring import Metrics
-from scylla_store.points import text_hash
-from scylla_store.reads import Reader, checked_limit, matching
+from scylla_store.reads import Reader, checked_limit
 from scylla_store.rows import Row
 from scylla_store.settings.options import Settings
-from scylla_store.texts import text_at
 
-log = logging.getLogger(__name__)
+MOST_QUERIES = 100
+"""Queries of one `search_many`."""
 
-_LEAST_FETCH = 20
-_MOST_FETCH = 1000
 _MOST_QUERY_BYTES = 1_048_576
 _LARGEST = 3.4e38
 """Vectors and scores are 32-bit floats."""
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What a search looks for; `condition` is what the index is asked of the filter."""
+class Terms:
+    """What a search says beside its query: see `ScyllaStore.search`."""
 
-    namespace: Namespace
-    wanted: int
-    min_score: float | None
-    where: Filter | None
-    condition: Condition
+    where: Filter | None = None
+    limit: int = 10
+    offset: int = 0
+    min_score: float | None = None
+    with_value: bool = True
+    refresh_ttl: bool = False
 
 
 class Searcher:
-    """Embeds the query, asks the index, reads the items."""
+    """Embeds the queries, asks the index, reads the items: one request each for all queries together."""
 
     def __init__(
         self,
@@ -56,6 +55,7 @@ class Searcher:
         embedder: Embedder,
         clock: VersionClock,
         open_index: Callable[[], None],
+        is_rebuilding: Callable[[], bool],
         metrics: Metrics,
         settings: Settings,
     ) -> None:
@@ -64,35 +64,51 @@ class Searcher:
         self._embedder = embedder
         self._clock = clock
         self._open_index = open_index
+        self._is_rebuilding = is_rebuilding
         self._metrics = metrics
         self._ranges = settings.index.range_fields
         self._coverage = Coverage(index, self._ranges, clock.now)
         self._most = settings.limits.max_scanned
 
-    def search(
-        self,
-        prefix: object,
-        query: str | None,
-        *,
-        vector: Sequence[float] | None,
-        limit: int,
-        offset: int,
-        min_score: float | None,
-        where: Filter | None = None,
-    ) -> Hits:
-        """One hit per item, its best chunk, best first. Goes on fetching when items are gone, until `limit` or the end."""
+    def search(self, prefix: object, query: object, vector: object, terms: Terms) -> Hits:
+        """The hits of a text or of a vector."""
+        asked = self._asked(prefix, terms)
+        if (query is None) == (vector is None):
+            raise ValidationError("search needs a query or a vector, and not both")
+        question = _checked_query(query, "query") if vector is None else self._checked_vector(vector, "vector")
+        [hits] = self._run(asked, [question], terms)
+        return hits
+
+    def search_many(self, prefix: object, queries: object, terms: Terms) -> list[Hits]:
+        """The hits of each text or vector, in their order."""
+        asked = self._asked(prefix, terms)
+        questions = self._checked_queries(queries)
+        return self._run(asked, questions, terms) if questions else []
+
+    def _asked(self, prefix: object, terms: Terms) -> Asked:
         namespace = checked_namespace(prefix, argument="prefix", prefix=True)
-        limit, offset = checked_limit(limit), checked_limit(offset, "offset", least=0)
-        _check_score(min_score)
-        text, numbers = self._checked_question(query, vector)
-        condition = ALWAYS if where is None else condition_of(where, self._ranges)
-        asked = _Asked(namespace, offset + limit, min_score, where, condition)
+        limit, offset = checked_limit(terms.limit), checked_limit(terms.offset, "offset", least=0)
+        _check_score(terms.min_score)
+        with_value = checked_flag(terms.with_value, "with_value")
+        checked_flag(terms.refresh_ttl, "refresh_ttl")
+        asked = Asked(namespace, offset + limit, terms.min_score, terms.where, with_value=with_value)
+        return asked if terms.where is None else replace(asked, condition=condition_of(terms.where, self._ranges))
+
+    def _run(self, asked: Asked, questions: Sequence[str | Vector], terms: Terms) -> list[Hits]:
         with self._measured():
             self._open_index()
-            if where is not None:
-                asked = replace(asked, condition=self._coverage.widened(condition))
-            hits = self._found(asked, self._embedded(text) if numbers is None else numbers)
-        return Hits(hits[offset:], is_partial=hits.is_partial)
+            if asked.where is not None:
+                asked = replace(asked, condition=self._coverage.widened(asked.condition))
+            inquiries = [Inquiry(asked, vector, self._most) for vector in self._vectors(questions)]
+            self._pursue(inquiries, reads_body=asked.reads_body)
+            pages = [list(one.found.values())[terms.offset :] for one in inquiries]
+            if terms.refresh_ttl:
+                pages = self._refreshed(pages)
+        is_rebuilding = self._is_rebuilding()
+        return [
+            Hits((hit for hit, _ in page), is_rebuilding=is_rebuilding, is_partial=one.is_partial)
+            for one, page in zip(inquiries, pages, strict=True)
+        ]
 
     @contextmanager
     def _measured(self) -> Iterator[None]:
@@ -103,81 +119,74 @@ class Searcher:
             self._metrics.count("search.failed")
             raise
 
-    def _found(self, asked: _Asked, vector: Vector) -> Hits:
-        """With a filter it looks at `limits.max_scanned` points at most: some of them may be let through in vain."""
-        hits: dict[ItemId, Hit] = {}
-        tried: set[ItemId] = set()
-        start, is_partial = 0, False
-        size = max(_LEAST_FETCH, min(_MOST_FETCH, 2 * asked.wanted))
-        size = size if asked.where is None else min(size, self._most)
-        while len(hits) < asked.wanted:
-            if asked.where is not None and start >= self._most:
-                is_partial = True
-                break
-            found = self._index.query(
-                vector,
-                prefix=namespace_digest(asked.namespace) if asked.namespace else None,
-                now=self._clock.now(),
-                limit=size,
-                offset=start,
-                min_score=asked.min_score,
-                where=asked.condition,
-            )
-            best = _best(found, tried, asked.namespace)
-            tried.update(best)
-            hits.update(self._hydrate(best, asked.wanted - len(hits), asked.where))
-            if len(found) < size:
-                break
-            start += size
-        return Hits(list(hits.values())[: asked.wanted], is_partial=is_partial)
+    def _pursue(self, inquiries: Sequence[Inquiry], *, reads_body: bool) -> None:
+        """In rounds, each for those only that still want more."""
+        while going := [one for one in inquiries if one.goes_on()]:
+            now = self._clock.now()
+            answers = self._index.query([one.question(now) for one in going])
+            for one, found in zip(going, answers, strict=True):
+                one.take(found)
+            for rest in (False, True):
+                parts = [one.next_items(rest=rest) for one in going]
+                wanted = list(dict.fromkeys(item for part in parts for item in part))
+                rows = self._reader.rows(wanted, body=reads_body, damaged=report) if wanted else {}
+                for one, part in zip(going, parts, strict=True):
+                    one.judge(part, rows)
 
-    def _hydrate(self, best: dict[ItemId, Match], wanted: int, where: Filter | None) -> dict[ItemId, Hit]:
-        """Reads as many items as are wanted, and the others only if some of those are gone or do not match."""
-        hits: dict[ItemId, Hit] = {}
-        ids = list(best)
-        for part in (ids[:wanted], ids[wanted:]):
-            if part and len(hits) < wanted:
-                rows = self._reader.rows(part, damaged=_report)
-                found = ((item, _sound_hit(rows[item], best[item], where)) for item in part if item in rows)
-                hits.update((item, hit) for item, hit in found if hit is not None)
-        return hits
+    def _refreshed(self, pages: Sequence[Sequence[Found]]) -> list[list[Found]]:
+        """The hits with the time that their items are granted again, each item once; without what has expired meanwhile."""
+        rows = self._reader.refresh([found.row for page in pages for found in page])
+        return [
+            [_with_expiry(found.hit, rows[found.row.id]) for found in page if found.row.id in rows] for page in pages
+        ]
 
-    def _checked_question(self, query: object, vector: object) -> tuple[str, Vector | None]:
-        """The query, or the vector."""
-        if (query is None) == (vector is None):
-            raise ValidationError("search needs a query or a vector, and not both")
-        if vector is None:
-            checked_text(query, "query", _MOST_QUERY_BYTES)
-            text = plain(query)
-            if not text.strip():
-                raise ValidationError("query must be a string with text in it")
-            return text, None
-        numbers = _numbers(vector)
-        if len(numbers) != self._embedder.dimensions or not all(abs(number) < _LARGEST for number in numbers):
-            raise ValidationError(f"vector must have {self._embedder.dimensions} finite numbers, it has {len(numbers)}")
-        return "", numbers
+    def _vectors(self, questions: Sequence[str | Vector]) -> list[Vector]:
+        """Texts are embedded in one call, each once."""
+        texts = list(dict.fromkeys(question for question in questions if isinstance(question, str)))
+        embedded = dict(zip(texts, self._embedded(texts), strict=True)) if texts else {}
+        return [embedded[question] if isinstance(question, str) else question for question in questions]
 
-    def _embedded(self, query: str) -> Vector:
+    def _embedded(self, texts: list[str]) -> Sequence[Vector]:
         try:
-            return self._embedder.embed([query])[0]
+            return self._embedder.embed(texts)
         except StoreError:
             raise
         except Exception as exc:  # an embedder may be anybody's, and raise anything
-            reason = Failure.of(exc, [query]).message
+            reason = Failure.of(exc, texts).message
             raise EmbedderUnavailable(f"The embedder {self._embedder.name} failed on the query: {reason}") from exc
 
+    def _checked_queries(self, queries: object) -> list[str | Vector]:
+        if isinstance(queries, (str, bytes, bytearray, Mapping, Set)):
+            raise ValidationError(f"queries must be a list of texts or vectors, not {type(queries).__name__}")
+        found = list(islice(checked_iterator(queries, "queries", "texts or vectors"), MOST_QUERIES + 1))
+        if len(found) > MOST_QUERIES:
+            raise ValidationError(f"queries has more than {MOST_QUERIES} entries; {MOST_QUERIES} are allowed")
+        return [self._checked_question(query, f"queries[{at}]") for at, query in enumerate(found)]
 
-def _best(found: Sequence[Match], tried: set[ItemId], prefix: Namespace) -> dict[ItemId, Match]:
-    """The best match of each item under the prefix that was not tried before, best first."""
-    best: dict[ItemId, Match] = {}
-    for match in found:
-        item = ItemId(tuple(match.payload["namespace"]), match.payload["key"])
-        if item not in tried and item.namespace[: len(prefix)] == prefix:
-            best.setdefault(item, match)
-    return best
+    def _checked_question(self, query: object, argument: str) -> str | Vector:
+        return _checked_query(query, argument) if isinstance(query, str) else self._checked_vector(query, argument)
+
+    def _checked_vector(self, vector: object, argument: str) -> Vector:
+        numbers, size = _numbers(vector, argument), self._embedder.dimensions
+        if len(numbers) != size or not all(abs(number) < _LARGEST for number in numbers):
+            raise ValidationError(f"{argument} must have {size} finite numbers, it has {len(numbers)}")
+        return numbers
 
 
-def _numbers(vector: Any) -> list[float]:
+def _with_expiry(hit: Hit, row: Row) -> Found:
+    expires_at = None if row.expires_at is None else to_datetime(row.expires_at)
+    return Found(replace(hit, item=replace(hit.item, expires_at=expires_at)), row)
+
+
+def _checked_query(query: object, argument: str) -> str:
+    checked_text(query, argument, _MOST_QUERY_BYTES)
+    text = plain(query)
+    if not text.strip():
+        raise ValidationError(f"{argument} must be a string with text in it")
+    return text
+
+
+def _numbers(vector: Any, argument: str) -> list[float]:
     """The numbers of a list, a tuple or an array; text is none, although its digits would do."""
     try:
         if isinstance(vector, (str, bytes, bytearray, Mapping, Set)):
@@ -187,7 +196,7 @@ def _numbers(vector: Any) -> list[float]:
             raise TypeError
         return [float(value) for value in values]
     except (TypeError, ValueError, OverflowError):
-        raise ValidationError("vector must be a sequence of numbers") from None
+        raise ValidationError(f"{argument} must be a sequence of numbers") from None
 
 
 def _check_score(min_score: object) -> None:
@@ -195,32 +204,3 @@ def _check_score(min_score: object) -> None:
         isinstance(min_score, bool) or not isinstance(min_score, (int, float)) or not abs(min_score) < _LARGEST
     ):
         raise ValidationError(f"min_score must be a finite number, not {shown(min_score)}")
-
-
-def _sound_hit(row: Row, match: Match, where: Filter | None) -> Hit | None:
-    """The hit, when the item matches as it is now.
-
-    A damaged document takes no other hit with it: `get` and `list` raise what is only logged here.
-    """
-    try:
-        item = Item.of(row) if where is None else matching(row, where)
-        return None if item is None else _hit(item, row, match)
-    except DamagedRow as exc:
-        _report(exc)
-        return None
-
-
-def _report(exc: DamagedRow) -> None:
-    log.error("A damaged row is left out of a search: %s", exc)
-
-
-def _hit(item: Item, row: Row, match: Match) -> Hit:
-    payload = match.payload
-    fresh = payload.get("write") == row.head.write_id.hex()
-    path = payload.get("path")
-    text = None
-    if fresh and path is not None:
-        whole = text_at(item.value, path)
-        piece = None if whole is None else whole[payload["start"] : payload["end"]]
-        text = piece if piece is not None and text_hash(piece) == payload["text_hash"] else None
-    return Hit(item=item, score=match.score, path=path, text=text, fresh=fresh)

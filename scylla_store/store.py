@@ -27,6 +27,7 @@ from scylla_store.reads import checked_limit
 from scylla_store.receipts import Receipt, checked_seconds, wait_for
 from scylla_store.reconcile import Progress, ReconcileReport, check_request, resync
 from scylla_store.rows import IndexSpec
+from scylla_store.search import Terms
 from scylla_store.settings.options import Settings
 from scylla_store.status import Status, read_status
 from scylla_store.updates import KEEP, Keep, Patch
@@ -35,6 +36,7 @@ from scylla_store.writes import Change
 
 Receipts = list[Receipt]
 Items = list[Item | None]
+Answers = list[Hits]
 Index_ = IndexSpec | list[str]
 Seconds = float | None
 
@@ -295,6 +297,8 @@ class ScyllaStore(Lifecycle):
         limit: int = 10,
         offset: int = 0,
         min_score: float | None = None,
+        with_value: bool = True,
+        refresh_ttl: bool = False,
     ) -> Hits:
         """Items under the prefix whose text is nearest in meaning, best first, one hit per item.
 
@@ -308,17 +312,32 @@ class ScyllaStore(Lifecycle):
                 makes it look at more points, `limits.max_scanned` at most; `hits.is_partial` says when that was not enough.
             limit: 1 to 10,000 items, after `offset` of them.
             min_score: smallest cosine similarity.
+            with_value: False: documents are left where they are (`hit.item.value` and `hit.text` are None), which is
+                cheaper when they are large. Deleted, expired and not matching ones do not appear all the same.
+            refresh_ttl: grants the items of the hits their whole TTL again, from now.
 
         Raises:
             IndexUnavailable, EmbedderUnavailable, EmbeddedIndexBusy: try again later.
         """
         parts = self._started()
         where = parse_filter(filter, encoder=parts.encoder)
-        hits = parts.searcher.search(
-            prefix, query, vector=vector, limit=limit, offset=offset, min_score=min_score, where=where
-        )
-        hits.is_rebuilding = parts.rebuild.is_on()
-        return hits
+        terms = Terms(where, limit, offset, min_score, with_value, refresh_ttl)
+        return parts.searcher.search(prefix, query, vector, terms)
+
+    def search_many(
+        self, prefix: Sequence[str], queries: Iterable[str | Sequence[float]], *,
+        filter: dict[str, Any] | None = None, limit: int = 10, offset: int = 0, min_score: float | None = None,
+        with_value: bool = True, refresh_ttl: bool = False,
+    ) -> Answers:  # fmt: skip
+        """As `search`, for up to 100 texts or vectors at once: one request each to embedder, index and database for all.
+
+        Returns:
+            The hits of each, in the order of the queries. `limit` and all the rest hold for each of them.
+        """
+        parts = self._started()
+        where = parse_filter(filter, encoder=parts.encoder)
+        terms = Terms(where, limit, offset, min_score, with_value, refresh_ttl)
+        return parts.searcher.search_many(prefix, queries, terms)
 
     def find(
         self, prefix: Sequence[str], *, filter: dict[str, Any] | None = None, order_by: str = "-$updated_at",

@@ -257,8 +257,9 @@ class Parts:
     @made_once
     def searcher(self) -> Searcher:
         return Searcher(
-            self.reader, self.index, self.embedder, self.clock, self.open_index, self.metrics, self.settings
-        )
+            self.reader, self.index, self.embedder, self.clock, self.open_index, self.rebuild.is_on, self.metrics,
+            self.settings,
+        )  # fmt: skip
 
     @made_once
     def finder(self) -> Finder:

@@ -36,6 +36,17 @@ class Mutation:
 
 
 @dataclass(frozen=True, slots=True)
+class Refresh:
+    """A refresh cell of an item, with a write time and a TTL (seconds) of its own, and the intents that belong to it."""
+
+    item: ItemId
+    cell: bytes
+    timestamp: int
+    ttl: int
+    intents: tuple[Intent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ClockReading:
     """The database's time (microseconds, the median over its nodes), and how far each node is from it (microseconds).
 
@@ -201,8 +212,8 @@ class Database(Protocol):
         shadow it (read serial to know). Raises OutcomeUnknown when the answer was lost.
         """
 
-    def refresh(self, item: ItemId, cell: bytes, *, timestamp: int, ttl: int, intents: Sequence[Intent]) -> None:
-        """Writes the refresh cell with its own timestamp and TTL (seconds), and intents, in one batch."""
+    def refresh(self, refreshes: Sequence[Refresh]) -> None:
+        """Writes refresh cells, each with its intents in one batch; several requests are in flight."""
 
     def keys(
         self, namespace: Namespace, *, after: str | None, limit: int, max_bytes: int | None = None

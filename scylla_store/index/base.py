@@ -78,6 +78,26 @@ class IndexSpecification:
     ranges: int = field(default=0, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a query asks for: points near to a vector, of items under a prefix that are not expired at a time.
+
+    Attributes:
+        prefix: its digest; None: all.
+        now: microseconds.
+        min_score: smallest cosine similarity; None: any.
+        where: what else the payloads must fulfil.
+    """
+
+    vector: Vector
+    prefix: str | None
+    now: int
+    limit: int
+    offset: int = 0
+    min_score: float | None = None
+    where: Condition = ALWAYS
+
+
 class Index(Protocol):
     """A derived index of points that may be lost and rebuilt."""
 
@@ -117,21 +137,8 @@ class Index(Protocol):
     def delete(self, points: Sequence[tuple[str, str]]) -> None:
         """Deletes points, each (id, fingerprint) only while its stored fingerprint is still that one."""
 
-    def query(
-        self,
-        vector: Vector,
-        *,
-        prefix: str | None,
-        now: int,
-        limit: int,
-        offset: int = 0,
-        min_score: float | None = None,
-        where: Condition = ALWAYS,
-    ) -> list[Match]:
-        """Nearest points, best first, of items under the prefix (its digest; None: all) that are not expired at `now`.
-
-        `where`: what else their payloads must fulfil.
-        """
+    def query(self, questions: Sequence[Question]) -> list[list[Match]]:
+        """The nearest points to each question, best first, in the order of the questions: one request, if it is not too large."""
 
     def count(self, *, prefix: str | None, now: int, where: Condition = ALWAYS) -> int:
         """How many items (points with ordinal 0) under the prefix are not expired at `now`, and fulfil `where`."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.errors import CollectionMismatch, IndexRefused, IndexUnavailable, StoreClosed
-from scylla_store.index.base import Along, IndexSpecification, Match, Point, SeenPoint, Vector
+from scylla_store.index.base import Along, IndexSpecification, Match, Point, Question, SeenPoint, Vector
 from scylla_store.index.matching import holds
 from scylla_store.index.payloads import UNREAD, is_unchanged, seen_point
 from scylla_store.index.vectors import checked_vectors, float32, lower_bound
@@ -91,32 +91,9 @@ class MemoryIndex:
                     del self._payloads[identifier]
                     self._vectors.pop(identifier, None)
 
-    def query(
-        self,
-        vector: Vector,
-        *,
-        prefix: str | None,
-        now: int,
-        limit: int,
-        offset: int = 0,
-        min_score: float | None = None,
-        where: Condition = ALWAYS,
-    ) -> list[Match]:
+    def query(self, questions: Sequence[Question]) -> list[list[Match]]:
         with self._lock:
-            wanted = float32(vector)
-            if wanted is None or wanted.shape != (self._ready().dimensions,):
-                raise IndexRefused(f"The vector must have {self._ready().dimensions} numbers, it has {len(vector)}")
-            scores = {
-                identifier: float(np.dot(self._vectors[identifier], _normal(wanted)))
-                for identifier in self._live(prefix, now)
-                if identifier in self._vectors and holds(where, self._payloads[identifier])
-            }
-            least = -np.inf if min_score is None else lower_bound(min_score)
-            best = sorted((-score, identifier) for identifier, score in scores.items() if score > least)
-            return [
-                Match(identifier, -negative, _read(self._payloads[identifier]))
-                for negative, identifier in best[offset : offset + limit]
-            ]
+            return [self._nearest(question) for question in questions]
 
     def count(self, *, prefix: str | None, now: int, where: Condition = ALWAYS) -> int:
         with self._lock:
@@ -164,6 +141,22 @@ class MemoryIndex:
         if self._specification is None:
             raise IndexUnavailable("There is no collection yet: run `scylla-store setup` (or store.setup())")
         return self._specification
+
+    def _nearest(self, question: Question) -> list[Match]:
+        wanted = float32(question.vector)
+        if wanted is None or wanted.shape != (self._ready().dimensions,):
+            raise IndexRefused(f"The vector must have {self._ready().dimensions} numbers, it has {len(question.vector)}")
+        scores = {
+            identifier: float(np.dot(self._vectors[identifier], _normal(wanted)))
+            for identifier in self._live(question.prefix, question.now)
+            if identifier in self._vectors and holds(question.where, self._payloads[identifier])
+        }
+        least = -np.inf if question.min_score is None else lower_bound(question.min_score)
+        best = sorted((-score, identifier) for identifier, score in scores.items() if score > least)
+        return [
+            Match(identifier, -negative, _read(self._payloads[identifier]))
+            for negative, identifier in best[question.offset : question.offset + question.limit]
+        ]
 
     def _seen(self) -> Iterator[SeenPoint]:
         self._ready()

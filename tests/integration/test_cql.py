@@ -15,7 +15,7 @@ from dataclasses import replace
 import pytest
 
 from scylla_store.clock import SECOND, system_clock
-from scylla_store.database.base import Mutation, Position, behind
+from scylla_store.database.base import Mutation, Position, Refresh, behind
 from scylla_store.database.cql import ScyllaDB
 from scylla_store.errors import DatabaseUnavailable, OutcomeUnknown, SchemaMismatch, StoreClosed, TombstoneLimit
 from scylla_store.identity import ItemId, sort_key
@@ -165,7 +165,7 @@ def test_a_delete_leaves_nothing_but_a_head_that_expires(
     item = ItemId(namespace, "k")
     now = system_clock()
     write(database, put(item, version=now))
-    database.refresh(item, b"granted", timestamp=now, ttl=60, intents=[])
+    database.refresh([Refresh(item, b"granted", now, 60)])
     write(database, delete(item, now + 1))
     labels = ", ".join(f"'{label}'" for label in namespace)
     rows = execute(settings, f"SELECT TTL(head), body, refresh FROM items WHERE namespace = [{labels}] AND bucket = 0")

@@ -21,7 +21,7 @@ from scylla_store.errors import (
     StoreError,
     TransientError,
 )
-from scylla_store.index.base import IndexSpecification
+from scylla_store.index.base import IndexSpecification, Question
 from scylla_store.index.memory import MemoryIndex
 from scylla_store.settings.options import BreakerSettings
 
@@ -253,7 +253,7 @@ def _requests(index: BreakingIndex) -> dict[str, Callable[[], Any]]:
         "vectors": lambda: index.vectors([("a", "b")]),
         "upsert": lambda: index.upsert([], at_most=1),
         "delete": lambda: index.delete([("a", "b")]),
-        "query": lambda: index.query([1.0], prefix=None, now=0, limit=1),
+        "query": lambda: index.query([Question([1.0], None, 0, 1)]),
         "count": lambda: index.count(prefix=None, now=0),
         "slices": lambda: index.slices(range(4), after=None, limit=1),
         "first_points": lambda: index.first_points(prefix=None, now=0, limit=1),

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from datetime import timezone
 
 from scylla_store.clock import SECOND, Clock, system_clock
-from scylla_store.database.base import SCAN_BYTES, ClockReading, Mutation, Position, Registration, Writing
+from scylla_store.database.base import SCAN_BYTES, ClockReading, Mutation, Position, Refresh, Registration, Writing
 from scylla_store.database.cql.errors import translated
 from scylla_store.database.cql.items import Items
 from scylla_store.database.cql.outbox import CqlSlotTables
@@ -19,7 +19,6 @@ from scylla_store.database.cql.session import Session
 from scylla_store.database.slots import SlottedOutbox
 from scylla_store.errors import DatabaseUnavailable, StoreError
 from scylla_store.identity import ItemId, Namespace
-from scylla_store.intents import Intent
 from scylla_store.letters import DeadLetter
 from scylla_store.rows import Cells, stamp
 from scylla_store.settings.options import DatabaseSettings
@@ -121,9 +120,9 @@ class ScyllaDB:
         """See `Database.compare_and_set`."""
         return self._items.compare_and_set(expected, mutation)
 
-    def refresh(self, item: ItemId, cell: bytes, *, timestamp: int, ttl: int, intents: Sequence[Intent]) -> None:
+    def refresh(self, refreshes: Sequence[Refresh]) -> None:
         """See `Database.refresh`."""
-        self._items.refresh(item, cell, timestamp=timestamp, ttl=ttl, intents=intents)
+        self._items.refresh(refreshes)
 
     def keys(
         self, namespace: Namespace, *, after: str | None, limit: int, max_bytes: int | None = None

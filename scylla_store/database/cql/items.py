@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from scylla_store.database.base import Mutation, Position, within
+from scylla_store.database.base import Mutation, Position, Refresh, within
 from scylla_store.database.cql.batches import Encoder, Part
 from scylla_store.database.cql.encoding import (
     FIRST_TOKEN,
@@ -23,11 +23,10 @@ from scylla_store.database.cql.errors import is_batch_log_timeout
 from scylla_store.database.cql.session import Deadline, Session
 from scylla_store.errors import OutcomeUnknown, StoreError, TombstoneLimit
 from scylla_store.identity import ItemId, Namespace
-from scylla_store.intents import Intent
 from scylla_store.rows import Cells
 
 if TYPE_CHECKING:
-    from cassandra.query import BoundStatement
+    from cassandra.query import BatchStatement, BoundStatement
 
 _KEYS_PER_SELECT = 100
 _ROWS_PER_PAGE = 101
@@ -73,13 +72,16 @@ class Items:
         name = "bar_if_absent" if expected is None else "delete_if_same"
         return self._session.apply(name, [integer(mutation.ttl), mutation.head, *key, *condition])
 
-    def refresh(self, item: ItemId, cell: bytes, *, timestamp: int, ttl: int, intents: Sequence[Intent]) -> None:
+    def refresh(self, refreshes: Sequence[Refresh]) -> None:
         """See `Database.refresh`."""
-        encoder = Encoder(self._session)
-        kept = allowed_ttl(ttl, time.time())
-        values = [bigint(timestamp), integer(kept), cell, encoder.labels(item.namespace), text(item.key)]
-        batch = self._session.batch([self._session.bound("refresh_item", values), *map(encoder.intent, intents)])
-        for _ in self._session.each([batch], self._session.deadline(), write=True):
+        encoder, now = Encoder(self._session), time.time()
+
+        def batch(one: Refresh) -> BatchStatement:
+            kept = integer(allowed_ttl(one.ttl, now))
+            values = [bigint(one.timestamp), kept, one.cell, encoder.labels(one.item.namespace), text(one.item.key)]
+            return self._session.batch([self._session.bound("refresh_item", values), *map(encoder.intent, one.intents)])
+
+        for _ in self._session.each(map(batch, refreshes), self._session.deadline(), write=True):
             pass
 
     def keys(

@@ -10,13 +10,12 @@ from dataclasses import replace
 
 from scylla_store import letters
 from scylla_store.clock import SECOND, Clock, system_clock
-from scylla_store.database.base import SCAN_BYTES, ClockReading, Mutation, Position, Registration, within
+from scylla_store.database.base import SCAN_BYTES, ClockReading, Mutation, Position, Refresh, Registration, within
 from scylla_store.database.memory.cells import Cell, StoredRow
 from scylla_store.database.memory.outbox import MemorySlotTables
 from scylla_store.database.slots import SlottedOutbox
 from scylla_store.errors import StoreClosed, StoreError
 from scylla_store.identity import ItemId, Namespace, item_digest, prefix_range, sort_key
-from scylla_store.intents import Intent
 from scylla_store.letters import DeadLetter
 from scylla_store.rows import Cells, stamp
 
@@ -109,11 +108,12 @@ class MemoryDatabase:
             self._ballots[namespace] = ballot
             return replace(mutation, version=ballot, intents=())
 
-    def refresh(self, item: ItemId, cell: bytes, *, timestamp: int, ttl: int, intents: Sequence[Intent]) -> None:
+    def refresh(self, refreshes: Sequence[Refresh]) -> None:
         """See `Database.refresh`."""
         with self._open() as now:
-            self._row(item).put("refresh", Cell(cell, timestamp, now + ttl * SECOND))
-            self.tables.write(intents)
+            for one in refreshes:
+                self._row(one.item).put("refresh", Cell(one.cell, one.timestamp, now + one.ttl * SECOND))
+                self.tables.write(one.intents)
 
     def keys(
         self, namespace: Namespace, *, after: str | None, limit: int, max_bytes: int | None = None

@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scylla_store.clock import Clock, system_clock
-from scylla_store.database.base import SCAN_BYTES, Mutation, Position, Registration, Writing
+from scylla_store.database.base import SCAN_BYTES, Mutation, Position, Refresh, Registration, Writing
 from scylla_store.database.sqlite.connections import Connections
 from scylla_store.database.sqlite.items import Items
 from scylla_store.database.sqlite.outbox import SQLiteOutbox
 from scylla_store.database.sqlite.registry import Leases, Letters, Namespaces, State
 from scylla_store.database.sqlite.schema import make_folder, migrate
 from scylla_store.identity import ItemId, Namespace
-from scylla_store.intents import Intent
 from scylla_store.letters import DeadLetter
 from scylla_store.rows import Cells
 
@@ -90,10 +89,10 @@ class SQLite:
         self.connect()
         return self._items.compare_and_set(expected, mutation)
 
-    def refresh(self, item: ItemId, cell: bytes, *, timestamp: int, ttl: int, intents: Sequence[Intent]) -> None:
+    def refresh(self, refreshes: Sequence[Refresh]) -> None:
         """See `Database.refresh`."""
         self.connect()
-        self._items.refresh(item, cell, timestamp=timestamp, ttl=ttl, intents=intents)
+        self._items.refresh(refreshes)
 
     def keys(
         self, namespace: Namespace, *, after: str | None, limit: int, max_bytes: int | None = None

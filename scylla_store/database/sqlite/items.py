@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from scylla_store.clock import SECOND, Clock
-from scylla_store.database.base import Mutation, Position, within
+from scylla_store.database.base import Mutation, Position, Refresh, within
 from scylla_store.database.sqlite.connections import Connections, commit
 from scylla_store.database.sqlite.encoding import from_column, marks, to_column
 from scylla_store.database.sqlite.errors import translated
 from scylla_store.database.sqlite.outbox import file
 from scylla_store.errors import StoreError
 from scylla_store.identity import ItemId, Namespace
-from scylla_store.intents import Intent
 from scylla_store.rows import Cells
 
 _KEYS_PER_SELECT = 100
@@ -92,12 +91,14 @@ class Items:
             _write(connection, mutation, version, now)
             return True
 
-    def refresh(self, item: ItemId, cell: bytes, *, timestamp: int, ttl: int, intents: Sequence[Intent]) -> None:
-        """See `Database.refresh`."""
-        until = self._clock() + ttl * SECOND
+    def refresh(self, refreshes: Sequence[Refresh]) -> None:
+        """See `Database.refresh`: all of them or none."""
+        now = self._clock()
         with self._connections.writing() as connection:
-            connection.execute(_REFRESH, (to_column(item.namespace), item.key, cell, timestamp, until))
-            file(connection, intents)
+            for one in refreshes:
+                namespace, until = to_column(one.item.namespace), now + one.ttl * SECOND
+                connection.execute(_REFRESH, (namespace, one.item.key, one.cell, one.timestamp, until))
+            file(connection, [intent for one in refreshes for intent in one.intents])
 
     def keys(
         self, namespace: Namespace, *, after: str | None, limit: int, max_bytes: int | None = None

@@ -17,7 +17,7 @@ import qdrant_edge as engine
 
 from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.errors import IndexUnavailable, StoreClosed
-from scylla_store.index.base import VECTOR, Along, IndexSpecification, Match, Point, SeenPoint, Vector
+from scylla_store.index.base import VECTOR, Along, IndexSpecification, Match, Point, Question, SeenPoint, Vector
 from scylla_store.index.edge.collection import Collection, complete
 from scylla_store.index.edge.errors import translated
 from scylla_store.index.edge.filters import EdgeFilters, ordering
@@ -155,29 +155,23 @@ class QdrantEdge:
             condition = self._filters.unchanged(points)
             self._update(engine.UpdateOperation.delete_points_by_filter(condition), len(points))
 
-    def query(
-        self,
-        vector: Vector,
-        *,
-        prefix: str | None,
-        now: int,
-        limit: int,
-        offset: int = 0,
-        min_score: float | None = None,
-        where: Condition = ALWAYS,
-    ) -> list[Match]:
-        request = engine.QueryRequest(
-            limit,
-            offset=offset,
-            query=engine.Query.Nearest([float(number) for number in vector], using=VECTOR),
-            filter=self._filters.live(prefix, now, where),
-            score_threshold=None if min_score is None else lower_bound(min_score),
+    def query(self, questions: Sequence[Question]) -> list[list[Match]]:
+        # The engine takes one at a time. It is in this process, so there is no way to save.
+        shard = self._ready().shard
+        requests = [self._request(question) for question in questions]
+        with translated():
+            answers = [shard.query(request) for request in requests]
+        return [[Match(str(point.id), point.score, point.payload or {}) for point in found] for found in answers]
+
+    def _request(self, question: Question) -> engine.QueryRequest:
+        return engine.QueryRequest(
+            question.limit,
+            offset=question.offset,
+            query=engine.Query.Nearest([float(number) for number in question.vector], using=VECTOR),
+            filter=self._filters.live(question.prefix, question.now, question.where),
+            score_threshold=None if question.min_score is None else lower_bound(question.min_score),
             with_payload=engine.PayloadSelector.Exclude(UNREAD),
         )
-        shard = self._ready().shard
-        with translated():
-            found = shard.query(request)
-        return [Match(str(point.id), point.score, point.payload or {}) for point in found]
 
     def count(self, *, prefix: str | None, now: int, where: Condition = ALWAYS) -> int:
         request = engine.CountRequest(exact=True, filter=self._filters.live_items(prefix, now, where))

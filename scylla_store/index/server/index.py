@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from scylla_store.conditions import ALWAYS, Condition
-from scylla_store.index.base import VECTOR, Along, IndexSpecification, Match, Point, SeenPoint, Vector
+from scylla_store.index.base import VECTOR, Along, IndexSpecification, Match, Point, Question, SeenPoint, Vector
 from scylla_store.index.payloads import UNREAD, WHOSE, is_unchanged, seen_point
 from scylla_store.index.server.connection import Connection
-from scylla_store.index.server.requests import by_number, by_size
+from scylla_store.index.server.requests import by_answer, by_number, by_size
 from scylla_store.index.vectors import checked_vectors, lower_bound
 from scylla_store.settings.options import IndexSettings
 
@@ -88,32 +88,12 @@ class QdrantServer:
         for some in by_number(points):
             self._delete(self._filters.unchanged(some))
 
-    def query(
-        self,
-        vector: Vector,
-        *,
-        prefix: str | None,
-        now: int,
-        limit: int,
-        offset: int = 0,
-        min_score: float | None = None,
-        where: Condition = ALWAYS,
-    ) -> list[Match]:
-        from qdrant_client import models
-
-        found = self._connection.call(
-            lambda client: client.query_points(
-                self._name,
-                [float(number) for number in vector],
-                using=VECTOR,
-                query_filter=self._filters.live(prefix, now, where),
-                limit=limit,
-                offset=offset,
-                with_payload=models.PayloadSelectorExclude(exclude=UNREAD),
-                score_threshold=None if min_score is None else lower_bound(min_score),
-            )
-        )
-        return [Match(str(point.id), point.score, point.payload or {}) for point in found.points]
+    def query(self, questions: Sequence[Question]) -> list[list[Match]]:
+        return [
+            [Match(str(point.id), point.score, point.payload or {}) for point in found.points]
+            for start, end in by_answer(questions)
+            for found in self._query(questions[start:end])
+        ]
 
     def count(self, *, prefix: str | None, now: int, where: Condition = ALWAYS) -> int:
         condition = self._filters.live_items(prefix, now, where)
@@ -153,6 +133,23 @@ class QdrantServer:
         from scylla_store.index.server.filters import ServerFilters
 
         return ServerFilters()
+
+    def _query(self, questions: Sequence[Question]) -> list[models.QueryResponse]:
+        from qdrant_client import models
+
+        requests = [
+            models.QueryRequest(
+                query=[float(number) for number in question.vector],
+                using=VECTOR,
+                filter=self._filters.live(question.prefix, question.now, question.where),
+                limit=question.limit,
+                offset=question.offset,
+                with_payload=models.PayloadSelectorExclude(exclude=UNREAD),
+                score_threshold=None if question.min_score is None else lower_bound(question.min_score),
+            )
+            for question in questions
+        ]
+        return self._connection.call(lambda client: client.query_batch_points(self._name, requests))
 
     def _retrieve(self, identifiers: list[str], *, vectors: bool = True) -> list[models.Record]:
         wanted: bool | list[str] = [VECTOR] if vectors else False

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from scylla_store.index.base import Point
+from scylla_store.index.base import Point, Question
 
 MOST_BYTES = 5_000_000
 MOST_CONDITIONS = 500
@@ -14,27 +14,41 @@ MOST_CONDITIONS = 500
 
 _BYTES_PER_NUMBER = 26
 _BYTES_PER_POINT = 200
+_BYTES_PER_MATCH = 500
 
 T = TypeVar("T")
 
 
 def by_size(points: Sequence[Point], *, most: int = MOST_BYTES) -> Iterator[tuple[int, int]]:
     """Start and end of parts that follow each other, each of about `most` bytes of JSON, or of one larger point."""
-    start, size = 0, 0
-    for position, point in enumerate(points):
-        more = _size(point)
-        if position > start and size + more > most:
-            yield start, position
-            start, size = position, 0
-        size += more
-    if start < len(points):
-        yield start, len(points)
+    return _cut(map(_size, points), most)
+
+
+def by_answer(questions: Sequence[Question], *, most: int = MOST_BYTES) -> Iterator[tuple[int, int]]:
+    """As `by_size`, of questions, each with as many matches as it may have: answers are what is large."""
+    sizes = (
+        _BYTES_PER_POINT + _BYTES_PER_NUMBER * len(question.vector) + _BYTES_PER_MATCH * question.limit
+        for question in questions
+    )
+    return _cut(sizes, most)
 
 
 def by_number(values: Sequence[T], *, most: int = MOST_CONDITIONS) -> Iterator[Sequence[T]]:
     """The values in order, in parts of at most `most`."""
     for start in range(0, len(values), most):
         yield values[start : start + most]
+
+
+def _cut(sizes: Iterable[int], most: int) -> Iterator[tuple[int, int]]:
+    start, end, total = 0, 0, 0
+    for size in sizes:
+        if end > start and total + size > most:
+            yield start, end
+            start, total = end, 0
+        total += size
+        end += 1
+    if end > start:
+        yield start, end
 
 
 def _size(point: Point) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from scylla_store.clock import SECOND
-from scylla_store.database.base import Database
+from scylla_store.database.base import Database, Refresh
 from scylla_store.rows import Cells
 from tests.contract.database.rows import cells, delete, item, put, write
 from tests.contract.database.subject import Subject, eventually
@@ -64,7 +64,7 @@ def test_a_conditional_delete_leaves_a_head_for_a_while_and_takes_the_refresh_aw
     first, gone, barred = put(of, 0), delete(of, 0, ttl=2), delete(item(), 0)
     assert database.compare_and_set(None, first)
     version = settled(database, of).version  # type: ignore[union-attr]
-    database.refresh(of, b"granted", timestamp=version, ttl=60, intents=[])
+    database.refresh([Refresh(of, b"granted", version, 60)])
 
     assert database.compare_and_set(first.head, gone)
     found = settled(database, of)

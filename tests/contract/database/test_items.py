@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from scylla_store.clock import SECOND
-from scylla_store.database.base import Database, Mutation, Position
+from scylla_store.database.base import Database, Mutation, Position, Refresh
 from scylla_store.identity import ItemId, item_digest
 from scylla_store.rows import Cells, Head, stamp
 from tests.contract.database.rows import cells, delete, filed, intent, item, letter, put, write
@@ -155,8 +155,8 @@ def test_a_refresh_touches_neither_head_nor_body_and_the_later_one_stays(subject
     write(subject.database, row)
     filed_with = intent(row.id, row.version, due=row.version + 30 * SECOND)
 
-    subject.database.refresh(row.id, b"second", timestamp=row.version + 2, ttl=60, intents=[filed_with])
-    subject.database.refresh(row.id, b"first", timestamp=row.version + 1, ttl=60, intents=[])
+    subject.database.refresh([Refresh(row.id, b"second", row.version + 2, 60, (filed_with,))])
+    subject.database.refresh([Refresh(row.id, b"first", row.version + 1, 60)])
 
     assert cells(subject.database, row.id) == Cells(row.id, row.version, row.head, row.body, b"second")
     assert list(subject.database.outbox.get([filed_with.key])) == [filed_with.key]
@@ -165,7 +165,7 @@ def test_a_refresh_touches_neither_head_nor_body_and_the_later_one_stays(subject
 def test_a_refresh_is_gone_after_its_ttl(subject: Subject) -> None:
     row = put(item(), subject.now())
     write(subject.database, row)
-    subject.database.refresh(row.id, b"granted", timestamp=row.version + 1, ttl=1, intents=[])
+    subject.database.refresh([Refresh(row.id, b"granted", row.version + 1, 1)])
 
     subject.pass_time(1)
 
@@ -175,12 +175,12 @@ def test_a_refresh_is_gone_after_its_ttl(subject: Subject) -> None:
 def test_a_delete_takes_the_refresh_away_and_an_older_one_stays_away(subject: Subject) -> None:
     row = put(item(), subject.now())
     write(subject.database, row)
-    subject.database.refresh(row.id, b"granted", timestamp=row.version + 1, ttl=60, intents=[])
+    subject.database.refresh([Refresh(row.id, b"granted", row.version + 1, 60)])
     gone = delete(row.id, row.version + 5)
 
     write(subject.database, gone)
-    subject.database.refresh(row.id, b"late", timestamp=row.version + 4, ttl=60, intents=[])
-    subject.database.refresh(row.id, b"at once", timestamp=row.version + 5, ttl=60, intents=[])
+    subject.database.refresh([Refresh(row.id, b"late", row.version + 4, 60)])
+    subject.database.refresh([Refresh(row.id, b"at once", row.version + 5, 60)])
 
     assert cells(subject.database, row.id) == Cells(row.id, gone.version, gone.head)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scylla_store.identity import ItemId, item_digest, item_slice, namespace_digest, point_id, prefix_digests
-from scylla_store.index.base import NEVER, Index, IndexSpecification, Point, Vector
+from scylla_store.index.base import NEVER, Index, IndexSpecification, Point, Question, Vector
 
 DIMENSIONS = 4
 RANGES = ("a", "b.a", r"a\.b")
@@ -79,7 +79,8 @@ def keys(index: Index, *, prefix: Sequence[str] | None = None, now: int = NOW, *
     """Keys of what a query along the first axis finds, best first."""
     under = None if prefix is None else namespace_digest(prefix)
     options.setdefault("limit", 100)
-    return [match.payload["key"] for match in index.query([1.0, 0.0, 0.0, 0.0], prefix=under, now=now, **options)]
+    [found] = index.query([Question([1.0, 0.0, 0.0, 0.0], under, now, **options)])
+    return [match.payload["key"] for match in found]
 
 
 def count(index: Index, *, prefix: Sequence[str] | None = None, now: int = NOW) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from scylla_store.errors import CollectionMismatch, EmbeddedIndexBusy, IndexRefused
+from scylla_store.index.base import Question
 from scylla_store.index.edge import QdrantEdge
 from tests.contract.index.points import NOW, SPECIFICATION, count, keys, point
 
@@ -227,4 +228,4 @@ def test_a_collection_of_another_version_is_refused(index: QdrantEdge, tmp_path:
 
 def test_what_the_engine_refuses_is_an_error_of_ours(index: QdrantEdge) -> None:
     with pytest.raises(IndexRefused, match="dimension"):
-        index.query([1.0], prefix=None, now=NOW, limit=1)
+        index.query([Question([1.0], None, NOW, 1)])

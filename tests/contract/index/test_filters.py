@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from scylla_store.conditions import ALWAYS, NEVER, Condition, OneOf, Within, every, no, some
 from scylla_store.filters import Filter, Subject, condition_of, parse_filter
 from scylla_store.filters.facts import facts_of
-from scylla_store.index.base import Index, Point
+from scylla_store.index.base import Index, Point, Question
 from tests.contract.index.points import NOW, RANGES, keys, point, wipe
 from tests.unit.filters.strategies import cases
 from tests.unit.filters.table import MOMENT, lines, subjects_of
@@ -116,7 +116,7 @@ def test_numbers_of_48_bits_are_told_apart(index: Index) -> None:
 def test_a_match_brings_no_tokens(index: Index) -> None:
     index.upsert([point("a", tokens=["x"], facts="f")], at_most=NOW)
 
-    (found,) = index.query([1.0, 0.0, 0.0, 0.0], prefix=None, now=NOW, limit=1)
+    [[found]] = index.query([Question([1.0, 0.0, 0.0, 0.0], None, NOW, 1)])
 
     expected = point("a", facts="f").payload
     assert found.payload == expected

@@ -7,8 +7,9 @@ import random
 
 import pytest
 
-from scylla_store.identity import item_slice
-from scylla_store.index.base import NEVER, Index
+from scylla_store.conditions import OneOf
+from scylla_store.identity import item_slice, namespace_digest
+from scylla_store.index.base import NEVER, Index, Question
 from tests.contract.index.points import NOW, angled, count, digest, keys, point, stored
 from tests.contract.test_isolation import hostile_namespaces
 
@@ -74,7 +75,7 @@ def test_a_query_finds_the_nearest_first_with_its_cosine(index: Index) -> None:
     # Given points at several angles, in any order
     index.upsert([point(str(angle), vector=angled(angle)) for angle in (90, 0, 180, 45)], at_most=NOW)
     # When the nearest to the first axis are asked for
-    found = index.query([2.0, 0.0, 0.0, 0.0], prefix=None, now=NOW, limit=10)
+    [found] = index.query([Question([2.0, 0.0, 0.0, 0.0], None, NOW, 10)])
     # Then they come by their angle
     assert [match.payload["key"] for match in found] == ["0", "45", "90", "180"]
     assert [match.score for match in found] == pytest.approx([1.0, 0.5**0.5, 0.0, -1.0], abs=1e-6)
@@ -88,6 +89,40 @@ def test_limit_and_offset_cut_pages_that_follow_each_other(index: Index) -> None
     pages = [keys(index, limit=4, offset=offset) for offset in (0, 4, 8, 12)]
 
     assert pages == [["0", "1", "2", "3"], ["4", "5", "6", "7"], ["8", "9"], []]
+
+
+def test_each_of_several_questions_has_its_own_answer(index: Index) -> None:
+    # Given points at several angles under two prefixes, of which one expires
+    index.upsert(
+        [point(str(angle), vector=angled(angle), namespace=(name,), tokens=[name]) for angle in (0, 60, 90) for name in ("a", "b")]
+        + [point("mortal", vector=angled(90), namespace=("a",), expires_at=NOW)],
+        at_most=NOW,
+    )
+    under = namespace_digest(("a",))
+    # When questions are asked together that differ in everything
+    answers = index.query(
+        [
+            Question(angled(0), under, NOW, 10),
+            Question(angled(90), under, NOW, 1, offset=1),
+            Question(angled(90), under, NOW, 10, min_score=0.8),
+            Question(angled(90), under, NOW - 1, 10, min_score=0.9),
+            Question(angled(0), None, NOW, 10, where=OneOf("tokens", ("b",))),
+        ]
+    )
+    # Then each has the answer that it has alone
+    assert [[match.payload["key"] for match in found] for found in answers[:3]] == [["0", "60", "90"], ["60"], ["90", "60"]]
+    assert {match.payload["key"] for match in answers[3]} == {"90", "mortal"}
+    assert [match.payload["namespace"] for match in answers[4]] == [["b"]] * 3
+    assert index.query([]) == []
+
+
+def test_many_questions_with_many_matches_are_answered_in_order(index: Index) -> None:
+    index.upsert([point(str(angle), vector=angled(angle)) for angle in range(0, 90, 3)], at_most=NOW)
+
+    answers = index.query([Question(angled(angle), None, NOW, 1000) for angle in range(0, 90, 3)])
+
+    assert [found[0].payload["key"] for found in answers] == [str(angle) for angle in range(0, 90, 3)]
+    assert {len(found) for found in answers} == {30}
 
 
 def test_min_score_keeps_what_reaches_it(index: Index) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scylla_store.clock import SECOND, system_clock
-from scylla_store.database.base import Database
+from scylla_store.database.base import Database, Refresh
 from scylla_store.database.sqlite import SQLite
 from scylla_store.database.sqlite.connections import Connections
 from scylla_store.database.sqlite.errors import translate
@@ -156,7 +156,7 @@ def test_a_sweep_removes_what_is_over_and_keeps_what_is_not(tmp_path: Path) -> N
     gone, lettered, refreshed, again = (item() for _ in range(4))
     write(database, *(delete(of, 100, ttl=10) for of in (gone, lettered, refreshed, again)))
     database.bury(letter(lettered, 200))
-    database.refresh(refreshed, b"granted", timestamp=200, ttl=60, intents=[])
+    database.refresh([Refresh(refreshed, b"granted", 200, 60)])
     newer = put(again, 200)
     write(database, newer)
 

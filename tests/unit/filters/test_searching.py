@@ -13,7 +13,7 @@ from scylla_store import Put, ScyllaStore, Settings, ValidationError
 from scylla_store.conditions import NEVER
 from scylla_store.coverage import Coverage
 from scylla_store.filters.facts import facts_of, made_otherwise
-from scylla_store.index.base import IndexSpecification, Point
+from scylla_store.index.base import IndexSpecification, Point, Question
 from scylla_store.index.memory import MemoryIndex
 from scylla_store.settings.options import EmbedderSettings, IndexSettings, LimitSettings
 from scylla_store.testing import FailingEmbedder, SettableClock, TestingStore
@@ -212,9 +212,8 @@ def test_points_that_do_not_say_it_yet_are_let_through_until_they_do() -> None:
     coverage = Coverage(index, ("year",), clock)
 
     def let_through() -> list[str]:
-        return [
-            match.id for match in index.query([1.0, 0.0], prefix=None, now=0, limit=9, where=coverage.widened(NEVER))
-        ]
+        [found] = index.query([Question([1.0, 0.0], None, 0, 9, where=coverage.widened(NEVER))])
+        return [match.id for match in found]
 
     assert let_through() == ["2"]
     # When it is made anew, then that is seen a minute later

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from scylla_store.index.base import Point
-from scylla_store.index.server.requests import MOST_BYTES, by_number, by_size
+from scylla_store.index.base import Point, Question
+from scylla_store.index.server.requests import MOST_BYTES, by_answer, by_number, by_size
 
 
 def points(*sizes: int) -> list[Point]:
@@ -46,6 +46,17 @@ def test_a_part_has_no_more_bytes_than_it_may() -> None:
     assert max(map(len, sent)) <= MOST_BYTES
     assert [end for _, end in parts][-1] == 2000
     assert len(parts) > 1
+
+
+def test_questions_are_cut_by_what_their_answers_may_have() -> None:
+    def parts(*limits: int, dimensions: int = 256) -> list[tuple[int, int]]:
+        return list(by_answer([Question([0.1] * dimensions, None, 0, limit) for limit in limits]))
+
+    assert parts() == []
+    assert parts(*[20] * 100) == [(0, 100)]
+    assert [end - start for start, end in parts(*[1000] * 20)] == [9, 9, 2]
+    assert parts(100_000, 1, 1) == [(0, 1), (1, 3)]
+    assert len(parts(*[1] * 100, dimensions=4096)) == 3
 
 
 def test_values_are_cut_by_number() -> None:

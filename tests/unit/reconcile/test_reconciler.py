@@ -15,7 +15,7 @@ from scylla_store.database.base import Mutation
 from scylla_store.drain import Scope
 from scylla_store.errors import DatabaseUnavailable, IndexUnavailable, LeaseLost, TombstoneLimit
 from scylla_store.identity import ItemId, item_digest, point_id
-from scylla_store.index.base import Point
+from scylla_store.index.base import Point, Question
 from scylla_store.intents import Kind
 from scylla_store.letters import DeadLetter
 from scylla_store.points import Recipe, common_payload, fingerprint
@@ -73,7 +73,7 @@ def alter(core: Core, of: ItemId, ordinal: int = 0, /, **payload: Any) -> None:
 
 def everything(core: Core) -> dict[str, Any]:
     """All points that a search could find, with their payloads."""
-    found = core.index.query([1.0] * 8, prefix=None, now=0, limit=10_000)
+    [found] = core.index.query([Question([1.0] * 8, None, 0, 10_000)])
     return {name: point.payload for name, point in core.index.at([match.id for match in found]).items()}
 
 

@@ -1,0 +1,90 @@
+"""One question of a search on its way: what the index found, what the database said of it, and whether more is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from scylla_store.hits import Asked, hit_of
+from scylla_store.identity import ItemId, namespace_digest
+from scylla_store.index.base import Match, Question, Vector
+from scylla_store.items import Hit
+from scylla_store.rows import Row
+
+_LEAST_FETCH = 20
+_MOST_FETCH = 1000
+
+
+class Found(NamedTuple):
+    """A hit, and the row that it was made of."""
+
+    hit: Hit
+    row: Row
+
+
+class Inquiry:
+    """Asks for the nearest items, one hit an item, its best chunk, until there are enough of them or no more.
+
+    With a filter it looks at `most` points (`limits.max_scanned`): some of them may be let through in vain.
+
+    Attributes:
+        found: by item, best first.
+        is_partial: whether it gave up before there were enough, so that there may be more.
+    """
+
+    def __init__(self, asked: Asked, vector: Vector, most: int) -> None:
+        self._asked = asked
+        self._vector = vector
+        self._most = most
+        self._start = 0
+        size = max(_LEAST_FETCH, min(_MOST_FETCH, 2 * asked.wanted))
+        self._size = size if asked.where is None else min(size, most)
+        self._tried: set[ItemId] = set()
+        self._unread: dict[ItemId, Match] = {}
+        self._is_over = False
+        self.found: dict[ItemId, Found] = {}
+        self.is_partial = False
+
+    def goes_on(self) -> bool:
+        """Whether the index has to be asked (again)."""
+        if self._is_over or not self._lacking:
+            return False
+        if self._asked.where is None or self._start < self._most:
+            return True
+        self.is_partial = True
+        return False
+
+    def question(self, now: int) -> Question:
+        """The next points that the index is asked for."""
+        asked = self._asked
+        prefix = namespace_digest(asked.namespace) if asked.namespace else None
+        return Question(self._vector, prefix, now, self._size, self._start, asked.min_score, asked.condition)
+
+    def take(self, found: Sequence[Match]) -> None:
+        """The index's answer: of each item that was not tried before its best point."""
+        self._is_over = len(found) < self._size
+        self._start += self._size
+        self._unread = {}
+        prefix = self._asked.namespace
+        for match in found:
+            item = ItemId(tuple(match.payload["namespace"]), match.payload["key"])
+            if item not in self._tried and item.namespace[: len(prefix)] == prefix:
+                self._unread.setdefault(item, match)
+        self._tried.update(self._unread)
+
+    def next_items(self, *, rest: bool) -> list[ItemId]:
+        """Items to be read: as many as are wanted, or all the others, if some of those are gone or do not match."""
+        return list(islice(self._unread, None if rest else self._lacking)) if self._lacking else []
+
+    def judge(self, items: Sequence[ItemId], rows: Mapping[ItemId, Row]) -> None:
+        """What a reader sees of them now."""
+        for item in items:
+            match, row = self._unread.pop(item), rows.get(item)
+            hit = hit_of(row, match, self._asked) if row is not None and self._lacking else None
+            if row is not None and hit is not None:
+                self.found[item] = Found(hit, row)
+
+    @property
+    def _lacking(self) -> int:
+        return self._asked.wanted - len(self.found)
