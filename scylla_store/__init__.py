@@ -36,9 +36,11 @@ from scylla_store.patterns import ANY_LABEL
 from scylla_store.receipts import Receipt
 from scylla_store.settings.options import Settings
 from scylla_store.store import ScyllaStore
+from scylla_store.ttls import DEFAULT_TTL
 
 __all__ = [
     "ANY_LABEL",
+    "DEFAULT_TTL",
     "Backlogged",
     "BadVector",
     "BatchFailed",

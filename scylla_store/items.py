@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 from scylla_store.clock import to_datetime
 from scylla_store.identity import Namespace
 from scylla_store.rows import IndexSpec, Row
+from scylla_store.ttls import DEFAULT_TTL, Ttl
 
 T = TypeVar("T")
 
@@ -54,7 +55,7 @@ class Put:
     key: str
     value: dict[str, Any]
     index: IndexSpec | list[str] = None
-    ttl: float | None = None
+    ttl: Ttl = DEFAULT_TTL
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from scylla_store.items import Put
 from scylla_store.pressure import Pressure
 from scylla_store.receipts import Receipt
 from scylla_store.rows import IndexSpec
+from scylla_store.ttls import DEFAULT_TTL, Ttl
 from scylla_store.writes import CHUNK, Change, Writer
 
 
@@ -58,7 +59,7 @@ class Pipeline:
         value: dict[str, Any],
         *,
         index: IndexSpec | list[str] = None,
-        ttl: float | None = None,
+        ttl: Ttl = DEFAULT_TTL,
     ) -> None:
         """Collects a put; raises ValidationError. The value is taken as it is now."""
         self._collect(self._writer.check_put(Put(namespace, key, value, index, ttl)))

@@ -30,6 +30,7 @@ from scylla_store.rows import IndexSpec
 from scylla_store.search import Terms
 from scylla_store.settings.options import Settings
 from scylla_store.status import Status, read_status
+from scylla_store.ttls import DEFAULT_TTL, Ttl
 from scylla_store.updates import KEEP, Keep, Patch
 from scylla_store.wiring import Parts
 from scylla_store.writes import Change
@@ -106,7 +107,7 @@ class ScyllaStore(Lifecycle):
         value: dict[str, Any],
         *,
         index: Index_ = None,
-        ttl: float | None = None,
+        ttl: Ttl = DEFAULT_TTL,
         wait: float | None = None,
     ) -> Receipt:
         """Stores a document, replacing what was there.
@@ -116,7 +117,7 @@ class ScyllaStore(Lifecycle):
             key: 1 to 1,024 bytes.
             value: a JSON object, at most `limits.max_document_bytes`.
             index: what is embedded: None for the configured fields, False for nothing, or paths such as "sections[*].text".
-            ttl: seconds until it expires, a number > 0; None: never.
+            ttl: seconds until it expires, a number > 0; None: never; not given: what the setting `ttl.defaults` says, else never.
             wait: seconds to wait until it is searchable; None: not at all.
 
         Raises:
@@ -207,7 +208,7 @@ class ScyllaStore(Lifecycle):
 
     def put_if_not_exists(
         self, namespace: Sequence[str], key: str, value: dict[str, Any], *,
-        index: Index_ = None, ttl: Seconds = None, wait: Seconds = None,
+        index: Index_ = None, ttl: Ttl = DEFAULT_TTL, wait: Seconds = None,
     ) -> Outcome:  # fmt: skip
         """As `put`, if there is no such document: one that has expired or was deleted is none.
 
@@ -223,14 +224,14 @@ class ScyllaStore(Lifecycle):
 
     def update_if_exists(
         self, namespace: Sequence[str], key: str, value: dict[str, Any], *,
-        index: Index_ = None, ttl: Seconds = None, wait: Seconds = None,
+        index: Index_ = None, ttl: Ttl = DEFAULT_TTL, wait: Seconds = None,
     ) -> Outcome:  # fmt: skip
         """As `put`, if there is such a document, whatever its version is."""
         return self._write_if(if_present, self._started().writer.check_put(Put(namespace, key, value, index, ttl)), wait)
 
     def compare_and_set(
         self, namespace: Sequence[str], key: str, value: dict[str, Any], *, expected_version: int,
-        index: Index_ = None, ttl: Seconds = None, wait: Seconds = None,
+        index: Index_ = None, ttl: Ttl = DEFAULT_TTL, wait: Seconds = None,
     ) -> Outcome:  # fmt: skip
         """As `put`, if the document has this version: that of an item or of a receipt."""
         change = self._started().writer.check_put(Put(namespace, key, value, index, ttl))
@@ -248,7 +249,7 @@ class ScyllaStore(Lifecycle):
 
     def update(
         self, namespace: Sequence[str], key: str, patch: Patch, *, attempts: int = 10,
-        index: Index_ | Keep = KEEP, ttl: Seconds | Keep = KEEP, wait: Seconds = None,
+        index: Index_ | Keep = KEEP, ttl: Ttl | Keep = KEEP, wait: Seconds = None,
     ) -> Outcome:  # fmt: skip
         """Changes a document in place, again and again until nobody else has written it in between.
 

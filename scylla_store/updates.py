@@ -15,6 +15,7 @@ from scylla_store.items import Put
 from scylla_store.merging import merge_patch
 from scylla_store.outcomes import Outcome
 from scylla_store.rows import IndexSpec, Row
+from scylla_store.ttls import Ttl
 from scylla_store.writes import Change, Writer
 
 MOST_ATTEMPTS = 10_000
@@ -47,7 +48,7 @@ class Updater:
         *,
         attempts: object,
         index: IndexSpec | list[str] | Keep,
-        ttl: float | Keep | None,
+        ttl: Ttl | Keep,
     ) -> Outcome:
         """See `ScyllaStore.update`."""
         item = self._writer.check_delete(namespace, key).id

@@ -23,6 +23,7 @@ from scylla_store.rows import Head, IndexSpec, Row, decode, encode_body, row_has
 from scylla_store.settings.options import Settings
 from scylla_store.skew import SkewGuard
 from scylla_store.sync import DELETED_TTL
+from scylla_store.ttls import Defaults
 from scylla_store.values import checked_index, checked_ttl, encode_value
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Writer:
         self._guard = guard
         self._clock = clock
         self._limits = settings.limits
+        self._defaults = Defaults(settings.ttl.defaults)
         self._margin = int(settings.sync.margin * SECOND)
         self._skew = int(settings.clock.max_clock_skew * SECOND)
         # A worker's clock may be ahead of ours by twice the skew, so that the margin is over for it by so much earlier.
@@ -86,8 +88,9 @@ class Writer:
             checked_key(put.key, argument=f"{argument}key"),
         )
         value = self.encode(put.value, f"{argument}value")
-        checked_ttl(put.ttl, self._clock.now(), argument=f"{argument}ttl")
-        return Change(item, value, checked_index(put.index, argument=f"{argument}index"), put.ttl)
+        ttl = self._defaults.chosen(put.ttl, item.namespace)
+        checked_ttl(ttl, self._clock.now(), argument=f"{argument}ttl")
+        return Change(item, value, checked_index(put.index, argument=f"{argument}index"), ttl)
 
     def encode(self, value: object, argument: str) -> bytes:
         """A document in JSON, within the limits; raises ValidationError, naming the argument."""
@@ -110,7 +113,7 @@ class Writer:
 
     def check_restored(self, put: Put, *, created_at: int, until: int | None, yields: bool) -> Change:
         """As `check_put`, for a document that brings its times along (microseconds)."""
-        change = self.check_put(put)
+        change = self.check_put(replace(put, ttl=None))
         if not 0 <= created_at <= self._clock.now() + self._skew:
             raise ValidationError(f"created_at must lie between 1970 and now; it is {created_at} microseconds since 1970")
         return replace(change, created_at=created_at, until=until, yields=yields)

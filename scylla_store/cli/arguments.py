@@ -9,11 +9,28 @@ from typing import Any
 
 import click
 
+from scylla_store.spelling import parse_namespace
+
 NAMESPACE_SYNTAX = (
     "A NAMESPACE is written as labels with slashes between them (docs/alice); a backslash takes the next character as it "
     'is (docs/either\\/or), and a JSON list works too (["docs", "either/or"]). A PREFIX is the same, and "/" stands for '
     "everything."
 )
+
+
+class TtlType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2 only
+    """Seconds, or None for 'never'."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Raises click's BadParameter, which ends with exit code 2."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return None if value == "never" else float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number of seconds nor never", param, ctx)
 
 
 class NamespaceType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2 only
@@ -35,47 +52,6 @@ class NamespaceType(click.ParamType):  # type: ignore[type-arg]  # generic since
         if not labels and not self._prefix:
             self.fail("at least one label is needed, such as docs or docs/alice", param, ctx)
         return labels
-
-
-def parse_namespace(text: str) -> tuple[str, ...]:
-    """The labels of 'a/b', of 'a\\/b' (one label) or of a JSON list; none for '' and '/'. Raises ValueError."""
-    if text in ("", "/"):
-        return ()
-    if text.startswith("["):
-        return _from_json(text)
-    labels, label, escaped = [], "", False
-    for character in text:
-        if escaped:
-            label, escaped = label + character, False
-        elif character == "\\":
-            escaped = True
-        elif character == "/":
-            labels.append(label)
-            label = ""
-        else:
-            label += character
-    if escaped:
-        raise ValueError(f"{text!r} ends with a lone backslash; write two for one")
-    labels.append(label)
-    if "" in labels:
-        raise ValueError(f"{text!r} has an empty label; slashes stand between labels only")
-    return tuple(labels)
-
-
-def format_namespace(namespace: tuple[str, ...]) -> str:
-    """The way back: what `parse_namespace` reads as this namespace."""
-    text = "/".join(label.replace("\\", "\\\\").replace("/", "\\/") for label in namespace)
-    return "\\" + text if text.startswith("[") else text or "/"
-
-
-def _from_json(text: str) -> tuple[str, ...]:
-    try:
-        labels = json.loads(text)
-    except (ValueError, RecursionError) as exc:
-        raise ValueError(f"{text!r} begins with a bracket but is no JSON list: {exc}") from None
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise ValueError(f"{text!r} must be a JSON list of strings")
-    return tuple(labels)
 
 
 def parse_document(text: str, name_of: str = "VALUE") -> Any:

@@ -6,10 +6,11 @@ import sys
 
 import click
 
-from scylla_store.cli.arguments import NamespaceType, format_namespace
+from scylla_store.cli.arguments import NamespaceType
 from scylla_store.cli.invocation import Invocation, common_options, wait_for_index
 from scylla_store.cli.progress import Progress
 from scylla_store.cli.stopping import Stop
+from scylla_store.spelling import format_namespace
 from scylla_store.store import ScyllaStore
 
 _INDEX_PATIENCE = 24 * 3600.0

@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
-from scylla_store.cli.arguments import NamespaceType, format_namespace, parse_document
+from scylla_store.cli.arguments import NamespaceType, TtlType, parse_document
 from scylla_store.cli.invocation import Invocation, common_options, wait_for_index
 from scylla_store.cli.output import hit_document, item_document, item_name, receipt_document, shorten, to_json
 from scylla_store.cli.program import NotFound
 from scylla_store.items import Hit, Item, Page
+from scylla_store.spelling import format_namespace
 from scylla_store.store import ScyllaStore
+from scylla_store.ttls import DEFAULT_TTL, Ttl
 
 NAMESPACE = NamespaceType()
 PREFIX = NamespaceType(prefix=True)
@@ -28,7 +30,13 @@ _PASSAGE = 240
     "--index", "paths", multiple=True, metavar="PATH", help='Embed this field, such as "title"; may be repeated.'
 )
 @click.option("--no-index", is_flag=True, help="Store it, but do not make it searchable.")
-@click.option("--ttl", type=float, metavar="SECONDS", help="Seconds until it expires.")
+@click.option(
+    "--ttl",
+    type=TtlType(),
+    default=DEFAULT_TTL,
+    metavar="SECONDS",
+    help="Seconds until it expires, or never; the default is what ttl.defaults says, else never.",
+)
 @click.option("--wait", is_flag=True, help="Wait until it is searchable.")
 @click.option("--timeout", type=float, default=30.0, show_default=True, metavar="SECONDS", help="Longest wait.")
 @common_options
@@ -40,7 +48,7 @@ def put(
     value: str,
     paths: tuple[str, ...],
     no_index: bool,
-    ttl: float | None,
+    ttl: Ttl,
     wait: bool,
     timeout: float,
 ) -> None:
@@ -103,6 +111,7 @@ def delete(call: Invocation, namespace: tuple[str, ...], key: str, wait: bool, t
     "--filter", "filter_text", metavar="JSON", help='Only documents that match, such as {"lang": "en"}.'
 )
 @click.option("--min-score", type=float, help="Smallest cosine similarity.")
+@click.option("--refresh-ttl", is_flag=True, help="Grant what is found its whole TTL again.")
 @click.option(
     "--wait",
     type=float,
@@ -121,6 +130,7 @@ def search(
     offset: int,
     filter_text: str | None,
     min_score: float | None,
+    refresh_ttl: bool,
     wait: float,
 ) -> None:
     """Find documents under PREFIX by meaning.
@@ -131,7 +141,9 @@ def search(
     wanted = None if filter_text is None else parse_document(filter_text, "--filter")
     with call.store(indexes=True) as store:
         pending = _indexed(store, wait)
-        hits = store.search(prefix, query, filter=wanted, limit=limit, offset=offset, min_score=min_score)
+        hits = store.search(
+            prefix, query, filter=wanted, limit=limit, offset=offset, min_score=min_score, refresh_ttl=refresh_ttl
+        )
     document = {
         "hits": [hit_document(hit) for hit in hits],
         "pending": pending,

@@ -42,7 +42,7 @@ def import_documents(
 
     \b
     A line is {"key": ..., "value": {...}} with, if wanted, "namespace" (a list of labels), "index" (paths, or false)
-    and "ttl" (seconds). With --key-field it is the document itself.
+    and "ttl" (seconds, or null: never). With --key-field it is the document itself.
     A file becomes {"title", "text", "path"} under its path in the folder.
 
     Interrupted or killed, the same command goes on from where it was, unless the source has changed.

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from scylla_store.cli.arguments import NamespaceType, format_namespace
+from scylla_store.cli.arguments import NamespaceType
 from scylla_store.cli.invocation import Invocation, common_options
 from scylla_store.cli.output import columns, letter_document, shorten
 from scylla_store.cli.program import NotFound
 from scylla_store.dead_letters import Which
 from scylla_store.errors import ValidationError
+from scylla_store.spelling import format_namespace
 from scylla_store.store import ScyllaStore
 
 

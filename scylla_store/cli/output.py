@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scylla_store.cli.arguments import format_namespace
 from scylla_store.clock import to_datetime
 from scylla_store.items import Hit, Item
 from scylla_store.letters import DeadLetter
 from scylla_store.receipts import Receipt
+from scylla_store.spelling import format_namespace
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from scylla_store.cli.arguments import parse_namespace
 from scylla_store.errors import ValidationError
 from scylla_store.identity import Namespace
 from scylla_store.items import Put
 from scylla_store.moving import Stored
+from scylla_store.spelling import parse_namespace
+from scylla_store.ttls import DEFAULT_TTL
 
 SUFFIXES = (".md", ".markdown", ".rst", ".txt")
 _FIELDS = {"namespace", "key", "value", "index", "ttl"}
@@ -76,7 +77,8 @@ class Shape:
         if missing:
             raise ValidationError(f"field {missing[0]!r} is missing")
         namespace = self._namespace(line.get("namespace"))
-        return Put(namespace, line["key"], line["value"], index=line.get("index"), ttl=line.get("ttl"))
+        ttl = line.get("ttl", DEFAULT_TTL)
+        return Put(namespace, line["key"], line["value"], index=line.get("index"), ttl=ttl)
 
     def _whole(self, line: dict[str, Any], field: str) -> Put:
         key = line.get(field)

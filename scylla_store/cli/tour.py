@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from scylla_store.cli.arguments import format_namespace
 from scylla_store.cli.corpus import ROOT, corpus
 from scylla_store.cli.invocation import LeftToOutbox, wait_for_index
 from scylla_store.cli.output import Output, item_name, shorten
@@ -20,6 +19,7 @@ from scylla_store.errors import PermanentError
 from scylla_store.identity import Namespace
 from scylla_store.items import Hit, Put
 from scylla_store.settings.options import Settings
+from scylla_store.spelling import format_namespace
 from scylla_store.store import ScyllaStore
 
 SINGLE_PUTS = 300

@@ -298,6 +298,16 @@ class LimitSettings(Section):
 
 
 @dataclass(frozen=True, repr=False)
+class TtlSettings(Section):
+    """How long documents live."""
+
+    defaults: tuple[str, ...] = option(
+        (),
+        "TTLs of documents whose put names none: 'sessions=3600' is an hour for all under that prefix, 'sessions/kept=never' an exception; the longest prefix holds, '/' is all.",
+    )
+
+
+@dataclass(frozen=True, repr=False)
 class BulkSettings(Section):
     """What holds `put_many` and pipelines up, never `put`."""
 
@@ -348,6 +358,7 @@ class Settings(Section):
     reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
     clock: ClockSettings = field(default_factory=ClockSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    ttl: TtlSettings = field(default_factory=TtlSettings)
     bulk: BulkSettings = field(default_factory=BulkSettings)
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
 

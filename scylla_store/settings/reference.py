@@ -74,6 +74,7 @@ def _page() -> Iterator[str]:
     yield "\n## Between options"
     yield from (f"- {_general(rule.message, rule.names)}." for rule in RULES)
     yield "- The paths of `index.range_fields` lead to one value each: none is `$` or has `[*]`, there are 16 at most, and none comes twice."
+    yield "- The entries of `ttl.defaults` are written as prefix=seconds (a number above 0, a hundred years at most) or prefix=never; a prefix as on the command line (`chat/alice`, or a JSON list of labels), and none comes twice."
     yield "- The files of a `tls` section must exist; `cert_file` and `key_file` need each other, and all of them need `enabled`."
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from scylla_store.errors import ValidationError
 from scylla_store.paths import ANY, parse
+from scylla_store.ttls import broken_defaults
 
 Values = Mapping[str, Any]
 
@@ -109,6 +110,7 @@ def broken_rules(values: Values) -> Iterator[str]:
                 yield rule.message.format(*chosen)
     yield from _broken_paths("index.fields", values.get("index.fields", ()))
     yield from _broken_ranges(values.get("index.range_fields", ()))
+    yield from (f"ttl.defaults: {problem}" for problem in broken_defaults(values.get("ttl.defaults", ())))
     for section in ("database.tls", "index.tls", "celery.tls"):
         yield from _broken_tls(section, values)
 

@@ -42,6 +42,8 @@ PURE = {
         "planning",
         "retries",
         "dispatch",
+        "spelling",
+        "ttls",
     )
 }
 CONTRACTS = {f"scylla_store.{concept}.base" for concept in ("database", "index", "embedders")}

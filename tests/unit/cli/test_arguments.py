@@ -5,7 +5,8 @@ import io
 import click
 import pytest
 
-from scylla_store.cli.arguments import format_namespace, parse_assignment, parse_document, parse_namespace
+from scylla_store.cli.arguments import parse_assignment, parse_document
+from scylla_store.spelling import format_namespace, parse_namespace
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,19 @@ def test_options_of_a_write_are_kept(run: Run) -> None:
     assert [(hit["item"]["key"], hit["path"], hit["text"]) for hit in hits] == [("title", "title", "words")]
 
 
+def test_a_ttl_is_that_of_the_command_or_of_the_settings_or_none(run: Run) -> None:
+    defaults = ("-o", "ttl.defaults=docs=60")
+    run("put", "docs", "default", '{"text": "words"}', *defaults)
+    run("put", "docs", "never", '{"text": "words"}', "--ttl", "never", *defaults)
+    run("put", "other", "default", '{"text": "words"}', *defaults)
+
+    ends = [answer(run("get", *of, "--json"))["expires_at"] for of in (("docs", "default"), ("docs", "never"), ("other", "default"))]
+    [refreshed] = answer(run("search", "docs", "words", "--filter", '{"$key": "default"}', "--refresh-ttl", "--json"))["hits"]
+
+    assert [end is None for end in ends] == [False, True, True]
+    assert refreshed["item"]["expires_at"] > ends[0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -164,6 +177,8 @@ def test_options_of_a_write_are_kept(run: Run) -> None:
         (["put", "docs", "k" * 1025, "{}"], "key has 1025 bytes"),
         (["put", "docs//x", "k", "{}"], "empty label"),
         (["put", "docs", "k", "{}", "--ttl", "-1"], "ttl"),
+        (["put", "docs", "k", "{}", "--ttl", "soon"], "neither a number of seconds nor never"),
+        (["put", "docs", "k", "{}", "-o", "ttl.defaults=docs"], "prefix=seconds"),
         (["put", "docs", "k", "{}", "--index", "a", "--no-index"], "exclude each other"),
         (["list", "docs", "--limit", "0"], "limit must be"),
         (["list", "docs", "--cursor", "nonsense"], "cursor is damaged"),
