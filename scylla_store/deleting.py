@@ -18,7 +18,11 @@ _NAMED = 5
 
 
 def delete_namespace(
-    database: Database, reader: Reader, writer: Writer, prefix: Namespace, progress: Callable[[int], None] | None = None
+    database: Database,
+    reader: Reader,
+    writer: Writer,
+    prefix: Namespace,
+    on_progress: Callable[[int], None] | None = None,
 ) -> int:
     """Deletes every document under the prefix; returns how many there were.
 
@@ -26,21 +30,21 @@ def delete_namespace(
     call does the rest. Rows that are expired or cannot be decoded are deleted too, and do not count.
 
     Args:
-        progress: called after each page, with the documents deleted so far.
+        on_progress: called after each page, with the documents deleted so far.
 
     Raises:
         PartialFailure: some deletes failed.
         TombstoneLimit: at the end, when the database gave up at some namespaces; all others are deleted.
     """
-    check_function(progress, "progress")
+    check_function(on_progress, "on_progress")
     deleted = 0
     unread: list[TombstoneLimit] = []
     for page in pages(database, reader, prefix, passes=unread.append):
         changes = [Change(row.id, None) for row in page if not _is_deleted(row)]
         if changes:
             deleted += sum(receipt.existed for receipt in writer.write(changes))
-        if progress is not None:
-            progress(deleted)
+        if on_progress is not None:
+            on_progress(deleted)
     if unread:
         raise _unread(unread, deleted)
     return deleted

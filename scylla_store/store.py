@@ -161,21 +161,21 @@ class ScyllaStore(Lifecycle):
         """Deletes up to 100,000 documents; receipts come in input order."""
         return self._write(self._started().writer.check_deletes(keys), wait)
 
-    def delete_namespace(self, prefix: Sequence[str], *, progress: Callable[[int], None] | None = None) -> int:
+    def delete_namespace(self, prefix: Sequence[str], *, on_progress: Callable[[int], None] | None = None) -> int:
         """Deletes every document whose namespace begins with these labels; returns how many there were.
 
         Stopped anywhere, a second call deletes the rest. A put that comes meanwhile wins or loses as beside any delete.
 
         Args:
             prefix: at least one label: nothing deletes everything.
-            progress: called after some hundred rows, with the documents deleted so far.
+            on_progress: called after some hundred rows, with the documents deleted so far.
 
         Raises:
             PartialFailure: some were not deleted: call again. TombstoneLimit: the rest is deleted, but not what it names.
         """
         namespace = checked_namespace(prefix, argument="prefix")
         parts = self._started()
-        return delete_namespace(parts.database, parts.reader, parts.writer, namespace, progress)
+        return delete_namespace(parts.database, parts.reader, parts.writer, namespace, on_progress)
 
     def pipeline(self, *, size: int = 1000) -> Pipeline:
         """Collects puts and deletes in a `with` block, stores `size` at a time (1 to 10,000), and reports on each."""
@@ -440,7 +440,7 @@ class ScyllaStore(Lifecycle):
         dry_run: bool = False,
         *,
         max_rate: float | None = None,
-        progress: Callable[[Progress], None] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> ReconcileReport:
         """Compares all documents with the index, and files repairs for what differs; the workers carry them out.
 
@@ -450,15 +450,15 @@ class ScyllaStore(Lifecycle):
             full: compares everything that points say of their chunks too, without `reconcile.max_rate`.
             dry_run: compares only; changes nothing.
             max_rate: rows and points a second at most, instead of the settings' rate.
-            progress: called after every step.
+            on_progress: called after every step.
 
         Raises:
             LeaseLost: another reconciliation is at work. TransientError: call again, it goes on where it stopped.
         """
-        check_request(full=full, dry_run=dry_run, max_rate=max_rate, progress=progress)
+        check_request(full=full, dry_run=dry_run, max_rate=max_rate, on_progress=on_progress)
         parts = self._started()
         parts.open_index()
-        return parts.reconciler.run(full=full, dry_run=dry_run, max_rate=max_rate, progress=progress)
+        return parts.reconciler.run(full=full, dry_run=dry_run, max_rate=max_rate, on_progress=on_progress)
 
     def resync(self, prefix: Sequence[str]) -> int:
         """Has every document under the prefix looked after again; returns how many.

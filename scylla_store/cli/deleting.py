@@ -66,4 +66,4 @@ def _delete(call: Invocation, store: ScyllaStore, prefix: tuple[str, ...]) -> in
                 call.output.warn(f"Stopped, {deleted:,} deleted by this run; the same command deletes the rest.")
                 raise SystemExit(128 + (stop.signal or 0))
 
-        return store.delete_namespace(prefix, progress=tell)
+        return store.delete_namespace(prefix, on_progress=tell)

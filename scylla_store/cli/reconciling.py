@@ -65,7 +65,7 @@ def _compare(
                 call.output.warn("Stopped; the same command goes on from there.")
                 raise SystemExit(128 + (stop.signal or 0))
 
-        return store.reconcile(full=full, dry_run=dry_run, max_rate=max_rate, progress=tell)
+        return store.reconcile(full=full, dry_run=dry_run, max_rate=max_rate, on_progress=tell)
 
 
 def _lines(report: ReconcileReport, pending: int | None) -> Iterator[str]:

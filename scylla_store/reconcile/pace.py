@@ -10,12 +10,12 @@ _STEP = 1000
 """Items that one step compares at least: the position is stored after it."""
 
 
-def check_request(*, full: object, dry_run: object, max_rate: object, progress: object) -> None:
+def check_request(*, full: object, dry_run: object, max_rate: object, on_progress: object) -> None:
     """Raises ValidationError, naming what is wrong about a reconciliation that somebody asks for."""
     checked_flag(full, "full")
     checked_flag(dry_run, "dry_run")
     check_rate(max_rate, "max_rate")
-    check_function(progress, "progress")
+    check_function(on_progress, "on_progress")
 
 
 class Pace:

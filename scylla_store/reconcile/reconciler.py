@@ -102,7 +102,7 @@ class Reconciler:
         dry_run: bool = False,
         max_rate: float | None = None,
         patience: float = 2 * LEASE_TIME,
-        progress: Callable[[Progress], None] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> ReconcileReport:
         """One whole round, or the rest of an interrupted one that was asked for in the same way.
 
@@ -111,14 +111,14 @@ class Reconciler:
             dry_run: nothing is changed anywhere: no repairs, no position, no report.
             max_rate: items a second; None: that of the settings, for a full one none.
             patience: seconds to wait while another reconciliation is at work.
-            progress: told after every step.
+            on_progress: told after every step.
 
         Raises:
             LeaseLost: another reconciliation is at work.
             TransientError: a dependency is not available; the next call goes on where this one stopped.
         """
         rate = max_rate if max_rate is not None or full else self._settings.max_rate
-        told = progress or (lambda _: None)
+        told = on_progress or (lambda _: None)
         if dry_run:
             return self._compared(full, rate, told)
         self._wait_for_lease(patience)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutants.contending import CONTENDING
+from tests.mutants.expiring import EXPIRING
 from tests.mutants.filtering import FILTERING
 from tests.mutants.finding import FINDING
 from tests.mutants.mutant import Mutant
@@ -12,4 +13,14 @@ from tests.mutants.syncing import SYNCING
 from tests.mutants.working import WORKING
 from tests.mutants.writing import WRITING
 
-MUTANTS: tuple[Mutant, ...] = (*SYNCING, *WRITING, *OUTBOX, *WORKING, *RECONCILING, *FILTERING, *FINDING, *CONTENDING)
+MUTANTS: tuple[Mutant, ...] = (
+    *SYNCING,
+    *WRITING,
+    *OUTBOX,
+    *WORKING,
+    *RECONCILING,
+    *FILTERING,
+    *FINDING,
+    *CONTENDING,
+    *EXPIRING,
+)

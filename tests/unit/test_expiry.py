@@ -41,6 +41,18 @@ def test_a_refresh_grants_the_whole_time_and_files_its_expiry(core: Core) -> Non
     assert len(core.refs(Kind.REFRESH)) == 1
 
 
+def test_each_refresh_grants_the_same_time(core: Core) -> None:
+    core.put(ttl=10)
+
+    ends = []
+    for _ in range(3):
+        core.clock.advance(4)
+        core.parts.reader.get(*ITEM, refresh_ttl=True)
+        ends.append(granted(core))
+
+    assert ends == [14, 18, 22]
+
+
 def test_a_refresh_at_the_same_moment_writes_nothing(core: Core) -> None:
     core.put(ttl=10)
     core.parts.reader.get(*ITEM, refresh_ttl=True)

@@ -508,7 +508,7 @@ def test_a_slow_one_takes_small_steps_so_that_it_can_be_stopped_soon() -> None:
         sleep=lambda seconds: None, monotonic=lambda: 0.0,
     )  # fmt: skip
 
-    reconciler.run(max_rate=20.0, progress=lambda progress: told.append(progress.points + progress.scanned))
+    reconciler.run(max_rate=20.0, on_progress=lambda progress: told.append(progress.points + progress.scanned))
 
     assert max(later - earlier for earlier, later in itertools.pairwise(told)) <= 2 * 20
 
@@ -540,7 +540,7 @@ def test_dead_letters_are_counted_at_the_pace_and_a_page_in_a_step() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        reconciler.run(max_rate=10.0, progress=tell)
+        reconciler.run(max_rate=10.0, on_progress=tell)
     report = reconciler.run(max_rate=10.0)
     # Then it goes on where it was, each is counted once, and it took its time
     assert (report.discarded, report.resumed) == (20, 1)
