@@ -48,6 +48,8 @@ LOOKS: dict[str, Look] = {
     "search with a filter": lambda store, ns: store.search(ns, "tea", filter={"text": "tea"}) != [],
     "search without documents": lambda store, ns: store.search(ns, "tea", with_value=False) != [],
     "search_many": lambda store, ns: store.search_many(ns, ["tea"]) != [[]],
+    "find": lambda store, ns: store.find(ns).items != [],
+    "find with a filter": lambda store, ns: store.find(ns, filter={"text": "tea"}).items != [],
     "export": exported,
 }
 
