@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Set
+import time
+from collections.abc import Callable, Set
 
 from cachetools import TTLCache
 
@@ -18,13 +19,18 @@ _CACHED = 100_000
 
 
 class Registry:
-    """Remembers which namespaces this process has listed."""
+    """Remembers which namespaces this process has listed.
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    Args:
+        clock: time in microseconds, for the list.
+        seconds: what the hour until a namespace is listed again is measured by; it does not step, as a machine's clock may.
+    """
+
+    def __init__(self, database: Database, clock: Clock, seconds: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._clock = clock
         self._lock = threading.Lock()
-        self._listed: TTLCache[Namespace, bool] = TTLCache(_CACHED, REGISTER_AGAIN)
+        self._listed: TTLCache[Namespace, bool] = TTLCache(_CACHED, REGISTER_AGAIN, timer=seconds)
 
     def register(self, namespaces: Set[Namespace]) -> None:
         """Lists those that this process has not listed lately."""

@@ -194,7 +194,7 @@ class Parts:
 
     @made_once
     def registry(self) -> Registry:
-        return Registry(self.database, self.clock.now)
+        return Registry(self.database, self.clock.now, self._seconds)
 
     @made_once
     def recipe(self) -> Recipe:

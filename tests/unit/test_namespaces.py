@@ -13,7 +13,7 @@ from scylla_store import ANY_LABEL, ScyllaStore, ValidationError
 from scylla_store.identity import Namespace, sort_key
 from scylla_store.patterns import LabelPattern, Pattern
 from scylla_store.settings.options import LimitSettings, Settings
-from scylla_store.testing import TestingStore
+from scylla_store.testing import SettableClock, TestingStore
 from tests.unit.core import Core
 
 ALL: list[Namespace] = [
@@ -147,3 +147,21 @@ def test_any_label_is_no_label(store: TestingStore) -> None:
         store.list((ANY_LABEL,))  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match=r"suffix\[1\]"):
         Pattern.of((ANY_LABEL, ""), "suffix")
+
+
+def test_a_namespace_that_has_left_the_list_is_listed_again_when_it_is_written_to(
+    scylla_store: TestingStore, scylla_store_clock: SettableClock
+) -> None:
+    # Given a namespace that was empty for so long that a reconciliation has taken it off the list
+    scylla_store.put(("docs",), "k", {})
+    scylla_store.delete(("docs",), "k", wait=0.0)
+    scylla_store_clock.advance(4 * 3600)
+    scylla_store.reconcile()
+    assert scylla_store.list_namespaces().items == []
+
+    # When the same process writes to it
+    scylla_store.put(("docs",), "k", {"text": "tea"})
+
+    # Then it is found
+    assert [("docs",)] == scylla_store.list_namespaces().items
+    assert ["k"] == [item.key for item in scylla_store.list(()).items]
