@@ -23,7 +23,7 @@ class Changing(Machine):
     """The five conditional writes, and update."""
 
     @step(kind=st.sampled_from(_KINDS), item=IDS, value=VALUES, index=INDEXES, ttl=TTLS, version=st.sampled_from(_VERSIONS))
-    def write_if(self, kind: str, item: Id, value: dict[str, Any], index: Any, ttl: float | None, version: str) -> None:
+    def write_if(self, kind: str, item: Id, value: dict[str, Any], index: Any, ttl: Any, version: str) -> None:
         item = self.at(item)
         before = self.model.seen(item, self.now)
         is_delete = kind.startswith("delete")

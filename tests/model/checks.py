@@ -8,6 +8,7 @@ from typing import Any
 
 from scylla_store import Hit, ScanLimitReached, ScyllaStore
 from scylla_store.embedders import HashingEmbedder
+from scylla_store.items import Hits
 from tests.model.model import Document, Id, Model, of_item, shown
 
 _EMBEDDER = HashingEmbedder()
@@ -19,14 +20,16 @@ class Checks:
     """Asks, at one moment.
 
     Args:
-        is_clean: whether the index holds everything; else it may lack and keep, and only what it brings is looked at.
+        is_clean: whether the index holds everything; else it may lack what was written, and keep what is gone.
+        is_damaged: whether it may lack anything.
     """
 
-    def __init__(self, store: ScyllaStore, model: Model, now: int, *, is_clean: bool) -> None:
+    def __init__(self, store: ScyllaStore, model: Model, now: int, *, is_clean: bool, is_damaged: bool = False) -> None:
         self._store = store
         self._model = model
         self._now = now
         self._is_clean = is_clean
+        self._solid = not is_damaged
 
     def listed(self, prefix: tuple[str, ...], where: dict[str, Any] | None, limit: int) -> None:
         """All pages of `list` together."""
@@ -62,6 +65,22 @@ class Checks:
     ) -> int:
         """A search; returns how many hits there were."""
         hits = self._store.search(prefix, query, filter=where, limit=limit, offset=offset, min_score=min_score)
+        self.judge(hits, prefix, query, where, limit=limit, offset=offset, min_score=min_score)
+        return len(hits)
+
+    def judge(
+        self,
+        hits: Hits,
+        prefix: tuple[str, ...],
+        query: str,
+        where: dict[str, Any] | None,
+        *,
+        limit: int,
+        offset: int = 0,
+        min_score: float | None = None,
+        with_value: bool = True,
+    ) -> None:
+        """Hits of a search."""
         assert not hits.is_rebuilding
         assert len(hits) <= limit
         assert len({(hit.item.namespace, hit.item.key) for hit in hits}) == len(hits)
@@ -69,13 +88,20 @@ class Checks:
         documents = {one.id: one for one in self._model.under(prefix, self._now, where)}
         for hit in hits:
             item: Id = hit.item.namespace, hit.item.key
-            assert of_item(hit.item) == shown(documents.get(item))
+            expected = shown(documents[item])
+            assert of_item(hit.item) == (expected if with_value else {**(expected or {}), "value": None})
             assert min_score is None or hit.score >= min_score - _NEAR
             if self._is_clean:
-                _check(hit, documents[item], query)
+                _check(hit, documents[item], query, with_text=with_value)
         if self._is_clean:
             self._check_complete(hits, list(documents.values()), query, limit, offset, min_score)
-        return len(hits)
+        elif self._solid and min_score is None and not hits.is_partial:
+            steady = [one for one in self._steady(documents) if one.texts() and one.id not in self._model.dead]
+            assert len(hits) >= min(limit, len(steady) - offset)
+
+    def _steady(self, documents: dict[Id, Document]) -> list[Document]:
+        """Those that the index has held for a while: whatever else it holds, they are found."""
+        return [one for one in documents.values() if one.id not in self._model.dirty and one.index is not False]
 
     def _check_complete(
         self, hits: Any, documents: list[Document], query: str, limit: int, offset: int, min_score: float | None
@@ -91,6 +117,27 @@ class Checks:
             assert all(abs(hit.score - score) < _NEAR for hit, score in zip(hits, expected, strict=True))
         else:
             assert len(hits) >= min(limit, len(wanted) - offset)
+
+    def ordered(self, prefix: tuple[str, ...], where: dict[str, Any] | None, order_by: str, limit: int) -> None:
+        """All pages of `find` together."""
+        found: list[Document] = []
+        documents = {one.id: one for one in self._model.under(prefix, self._now, where)}
+        cursor = None
+        while True:
+            page = self._store.find(prefix, filter=where, order_by=order_by, limit=limit, cursor=cursor)
+            assert len(page.items) <= limit
+            found += [documents[item.namespace, item.key] for item in page.items]
+            assert [of_item(item) for item in page.items] == [shown(one) for one in found[len(found) - len(page.items) :]]
+            cursor = page.cursor
+            if cursor is None:
+                break
+        if self._is_clean:
+            expected = [one for one in documents.values() if one.index is not False]
+            assert {one.id for one in found} == {one.id for one in expected}
+            assert len(found) == len(expected)
+            assert [_rank(one, order_by) for one in found] == _sorted(expected, order_by)
+        elif self._solid:
+            assert {one.id for one in self._steady(documents)} <= {one.id for one in found}
 
     def letters(self, root: tuple[str, ...]) -> None:
         """Dead letters are those of the model; others only of documents that nobody sees any more."""
@@ -108,6 +155,23 @@ class Checks:
         assert found.keys() - alive <= self._model.documents.keys()
 
 
+def _rank(document: Document, order_by: str) -> tuple[int, Any]:
+    """What a document is ordered by: numbers, then text by code point, then what has neither."""
+    name = order_by.removeprefix("-")
+    if name != "n":
+        return 0, document.version if name == "$updated_at" else document.created_at
+    value = document.value.get("n")
+    if isinstance(value, str):
+        return 1, value
+    return (2, 0) if value is None else (0, value)
+
+
+def _sorted(documents: list[Document], order_by: str) -> list[tuple[int, Any]]:
+    ranks = [_rank(one, order_by) for one in documents]
+    has = sorted((rank for rank in ranks if rank[0] < 2), reverse=order_by.startswith("-"))
+    return has + [rank for rank in ranks if rank[0] == 2]
+
+
 def scores(document: Document, query: str) -> dict[str, float]:
     """How near each of the document's texts is, by path."""
     texts = document.texts()
@@ -115,11 +179,11 @@ def scores(document: Document, query: str) -> dict[str, float]:
     return {path: sum(a * b for a, b in zip(asked, vector, strict=True)) for path, vector in zip(texts, vectors, strict=True)}
 
 
-def _check(hit: Hit, document: Document, query: str) -> None:
+def _check(hit: Hit, document: Document, query: str, *, with_text: bool) -> None:
     """The hit is of the document's own text, as it is now, by the best of its chunks."""
     near = scores(document, query)
     assert hit.fresh
     assert hit.path in near, (hit, document)
-    assert hit.text == document.texts()[hit.path]
+    assert hit.text == (document.texts()[hit.path] if with_text else None)
     assert abs(hit.score - near[hit.path]) < _NEAR
     assert hit.score > max(near.values()) - _NEAR

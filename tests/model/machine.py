@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
@@ -143,6 +143,18 @@ class Machine(RuleBasedStateMachine):
         self.model.write(write, receipt.version)
         self.receipts[write.id] = receipt
 
+    def grant(self, items: Iterable[Id], *, is_certain: bool) -> None:
+        """What `refresh_ttl` has done, or may have."""
+        for item in items:
+            document = self.model.seen(item, self.now)
+            if document is None or document.refreshed(self.now) == document:
+                continue
+            self.is_clean = False
+            if is_certain:
+                self.model.put(item, document.refreshed(self.now))
+            else:
+                self.model.doubt(item, document.refreshed(self.now))
+
     def compare(self) -> None:
         """Everything is indexed: whatever can be asked says what the model says."""
         self.tally.comparisons += 1
@@ -154,6 +166,8 @@ class Machine(RuleBasedStateMachine):
             checks.counted(prefix)
             self.tally.hits += checks.found(prefix, "tea", None)
         checks.found(self.world.root, "black coffee", {"n": {"$lte": 1}})
+        checks.ordered(self.world.root, None, "-$updated_at", 4)
+        checks.ordered(self.world.root, {"n": {"$lte": 1}}, "n", 3)
         checks.letters(self.world.root)
         self.check_namespaces((), (), None, 3)
         self._check_receipts()

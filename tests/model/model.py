@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Union
 
-from scylla_store import ANY_LABEL, Item
+from scylla_store import ANY_LABEL, DEFAULT_TTL, Item
 from scylla_store.filters import Subject
 from tests.model.documents import texts
 from tests.unit.filters.model import matches
@@ -15,6 +15,9 @@ from tests.unit.filters.model import matches
 Namespace = tuple[str, ...]
 Id = tuple[Namespace, str]
 SECOND = 1_000_000
+DEFAULTS: dict[Namespace, float | None] = {(): 5000.0, ("a", "b"): 30.0, ("é",): None}
+"""TTLs of writes that name none."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LISTED_FOR = 3 * 3600 * SECOND
 
@@ -67,11 +70,19 @@ class Write:
     value: dict[str, Any] | None
     at: int
     index: Any = None
-    ttl: float | None = None
+    ttl: Any = None
     until: int | None = None
     created_at: int | None = None
     is_conditional: bool = False
     is_loose: bool = False
+
+    @property
+    def seconds(self) -> float | None:
+        """The TTL, or the default of the longest prefix."""
+        if self.ttl is not DEFAULT_TTL:
+            return self.ttl  # type: ignore[no-any-return]
+        labels = self.id[0]
+        return next(DEFAULTS[labels[:size]] for size in range(len(labels), -1, -1) if labels[:size] in DEFAULTS)
 
     def existed(self, before: Document | None, version: int) -> bool:
         """Whether the write met a document."""
@@ -83,14 +94,14 @@ class Write:
             return None
         base = self.at if self.is_conditional else version
         made = before.created_at if before is not None and self.existed(before, version) else base
-        ends = self.until if self.ttl is None else base + max(1, round(self.ttl * SECOND))
+        ends = self.until if self.seconds is None else base + max(1, round(self.seconds * SECOND))
         created_at = made if self.created_at is None else self.created_at
         return Document(self.id, self.value, self.index, version, created_at, ends, ends)
 
     def may_be(self, before: Document | None, item: Item | None, now: int) -> bool:
         """Whether a reader may see this item, if the write has happened."""
         if item is None:
-            span = None if self.ttl is None else self.at + round(self.ttl * SECOND)
+            span = None if self.seconds is None else self.at + round(self.seconds * SECOND)
             ends = self.until if span is None else span
             return self.value is None or (ends is not None and ends <= now)
         made = self.document(before, item.version)

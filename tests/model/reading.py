@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scylla_store import ANY_LABEL, StoreError
 from tests.model.checks import Checks
 from tests.model.cutting import Crash
-from tests.model.documents import FILTERS, IDS, PREFIXES, WORDS
+from tests.model.documents import FILTERS, IDS, PREFIXES
 from tests.model.machine import Machine, step
 from tests.model.model import Id, of_item, shown
 
@@ -36,7 +36,7 @@ class Walk:
 
 
 class Reading(Machine):
-    """get, get_many, list, list_namespaces, count, search."""
+    """get, get_many, list, list_namespaces, count."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,19 +80,6 @@ class Reading(Machine):
     def list_namespaces(self, prefix: tuple[Any, ...], suffix: tuple[Any, ...], depth: int | None, limit: int) -> None:
         self.check_namespaces(prefix, suffix, depth, limit)
 
-    @step(
-        prefix=st.sampled_from(PREFIXES),
-        query=st.sampled_from(WORDS),
-        where=FILTERS,
-        limit=st.integers(1, 6),
-        offset=st.integers(0, 3),
-        min_score=st.sampled_from([None, None, 0.0, 0.4]),
-    )
-    def search(
-        self, prefix: tuple[str, ...], query: str, where: Any, limit: int, offset: int, min_score: float | None
-    ) -> None:
-        self._checks().found(self.under(prefix), query, where, limit=limit, offset=offset, min_score=min_score)
-
     @step(prefix=st.sampled_from(PREFIXES), where=FILTERS, limit=st.integers(1, 3))
     def begin_to_walk(self, prefix: tuple[str, ...], where: dict[str, Any] | None, limit: int) -> None:
         prefix = self.under(prefix)
@@ -118,4 +105,4 @@ class Reading(Machine):
             self.walk = None
 
     def _checks(self) -> Checks:
-        return Checks(self.store, self.model, self.now, is_clean=self.is_clean)
+        return Checks(self.store, self.model, self.now, is_clean=self.is_clean, is_damaged=self.is_damaged)

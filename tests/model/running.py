@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.changing import Changing
+from tests.model.finding import Finding
 from tests.model.machine import Tally
 from tests.model.operating import Operating
 from tests.model.reading import Reading
@@ -28,7 +29,7 @@ def run(world: Callable[[bool], World], *, runs: int, steps: int) -> None:
         world: makes a new one, and is told whether to take the engine.
     """
 
-    class StoreMachine(Writing, Changing, Reading, Operating):
+    class StoreMachine(Writing, Changing, Reading, Finding, Operating):
         """All rules."""
 
         make_world = staticmethod(world)

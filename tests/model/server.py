@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from scylla_store.clock import SECOND, system_clock
-from scylla_store.database.base import ClockReading, Mutation, Push, Sweep
+from scylla_store.database.base import ClockReading, Mutation, Push, Refresh, Sweep
 from scylla_store.database.cql import ScyllaDB
 from scylla_store.index.memory import MemoryIndex
 from scylla_store.rows import Cells
@@ -83,8 +83,9 @@ class AheadDatabase:
     def scan(self, **kwargs: Any) -> list[Cells]:
         return [self._seen(cells) for cells in self._target.scan(**kwargs)]
 
-    def refresh(self, *args: Any, timestamp: int, **kwargs: Any) -> None:
-        self._target.refresh(*args, timestamp=self._clock.to_server(timestamp), **kwargs)
+    def refresh(self, refreshes: Sequence[Refresh]) -> None:
+        to_server = self._clock.to_server
+        self._target.refresh([replace(one, timestamp=to_server(one.timestamp)) for one in refreshes])
 
     @contextmanager
     def writing(self, ids: Sequence[Any]) -> Iterator[_Writing]:

@@ -11,7 +11,14 @@ from scylla_store.database.sqlite import SQLite
 from scylla_store.errors import DocumentFailed
 from scylla_store.index.edge import QdrantEdge
 from scylla_store.index.memory import MemoryIndex
-from scylla_store.settings.options import EmbedderSettings, IndexSettings, LimitSettings, Settings, SyncSettings
+from scylla_store.settings.options import (
+    EmbedderSettings,
+    IndexSettings,
+    LimitSettings,
+    Settings,
+    SyncSettings,
+    TtlSettings,
+)
 from scylla_store.testing import FailingEmbedder, SettableClock, TestingStore
 from tests.model.cutting import CutDatabase, CutIndex, Cutter
 from tests.model.documents import POISON
@@ -23,6 +30,7 @@ SETTINGS = Settings(
     index=IndexSettings(range_fields=("n",)),
     sync=SyncSettings(max_attempts=20, time_limit=10.0, backoff_most=10.0),
     limits=LimitSettings(max_scanned=8),
+    ttl=TtlSettings(defaults=("/=5000", "a/b=30", "é=never")),
 )
 """Each crash within an attempt counts as one, and here no document is to blame for them. Few rows at once, so that pages are cut short."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
-from scylla_store import Delete, Get, Item, List, OutcomeUnknown, PartialFailure, Put, Receipt, Search, StoreError
+from scylla_store import Delete, Find, Get, Item, List, OutcomeUnknown, PartialFailure, Put, Receipt, Search, StoreError
 from tests.model.cutting import Crash
 from tests.model.documents import IDS, INDEXES, PREFIXES, PUTS, TTLS, VALUES
 from tests.model.machine import Machine, step
@@ -17,6 +18,7 @@ _WRITES = st.tuples(IDS, st.none() | VALUES, INDEXES, TTLS)
 _READS = st.one_of(
     st.builds(lambda item, refresh: Get(*item, refresh), IDS, st.booleans()),
     st.builds(lambda prefix: List(prefix, limit=1000), st.sampled_from(PREFIXES)),
+    st.builds(lambda prefix: Find(prefix, limit=1000), st.sampled_from(PREFIXES)),
     st.builds(lambda prefix: Search(prefix, "tea", limit=1000), st.sampled_from(PREFIXES)),
 )
 
@@ -101,7 +103,7 @@ class Writing(Machine):
         if not is_cut:
             for one, seen in zip(chosen, results, strict=True):
                 self._check_read(one, seen)
-        self._grant(granted, is_certain=not is_cut)
+        self.grant(granted, is_certain=not is_cut)
         if isinstance(result, (Crash, StoreError)) and not isinstance(result, PartialFailure):
             self._lose(writes.values(), result)
             return
@@ -130,9 +132,8 @@ class Writing(Machine):
     def _operation(self, one: Any) -> Any:
         if isinstance(one, Get):
             return Get(self.under(tuple(one.namespace)), one.key, one.refresh_ttl)
-        if isinstance(one, (List, Search)):
-            kind, prefix = type(one), self.under(tuple(one.prefix))
-            return kind(prefix, limit=1000) if kind is List else Search(prefix, "tea", limit=1000)
+        if isinstance(one, (List, Find, Search)):
+            return replace(one, prefix=self.under(tuple(one.prefix)))
         write = self._write(*one)
         if write.value is None:
             return Delete(*write.id)
@@ -146,24 +147,12 @@ class Writing(Machine):
         elif isinstance(one, List):
             expected_items = [shown(each) for each in self.model.under(tuple(one.prefix), self.now)]
             assert [of_item(item) for item in seen.items] == expected_items
-        elif isinstance(one, Search):
-            items: list[Item] = [hit.item for hit in seen]
+        elif isinstance(one, (Find, Search)):
+            items: list[Item] = seen.items if isinstance(one, Find) else [hit.item for hit in seen]
             known = {each.id: each for each in self.model.under(tuple(one.prefix), self.now)}
             assert all(of_item(item) == shown(known.get((item.namespace, item.key))) for item in items)
 
-    def _grant(self, items: Iterable[Id], *, is_certain: bool) -> None:
-        """What `refresh_ttl` has done, or may have."""
-        for item in items:
-            document = self.model.seen(item, self.now)
-            if document is None or document.refreshed(self.now) == document:
-                continue
-            self.is_clean = False
-            if is_certain:
-                self.model.put(item, document.refreshed(self.now))
-            else:
-                self.model.doubt(item, document.refreshed(self.now))
-
-    def _write(self, item: Id, value: dict[str, Any] | None = None, index: Any = None, ttl: float | None = None) -> Write:
+    def _write(self, item: Id, value: dict[str, Any] | None = None, index: Any = None, ttl: Any = None) -> Write:
         write = Write(self.at(item), value, self.now, index, None if value is None else ttl)
         self.model.perhaps.add(write.id[0])
         return write
