@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Union
 
 from scylla_store.arguments import checked_flag, checked_list
 from scylla_store.errors import BatchFailed, StoreError, ValidationError
+from scylla_store.filters import parse_filter
 from scylla_store.identity import ItemId, checked_key, checked_namespace
 from scylla_store.items import Put
 from scylla_store.pipeline import outcomes
+from scylla_store.search import Terms
 
 if TYPE_CHECKING:
     from scylla_store.patterns import LabelPattern
@@ -95,13 +97,13 @@ def run(store: ScyllaStore, operations: Iterable[Operation]) -> list[Any]:
     ids = {at: _id(at, one) for at, one in gets.items()}
     results: list[Any] = [None] * len(chosen)
     lists = {at: one for at, one in enumerate(chosen) if isinstance(one, (Search, Find, List, ListNamespaces))}
-    refreshing = [at for at, listed in lists.items() if isinstance(listed, Search) and listed.refresh_ttl]
-    for at in [at for at in lists if at not in refreshing]:
+    granting = [at for at, one in enumerate(chosen) if isinstance(one, Search) and _is_granting(store, at, one)]
+    for at in [at for at in lists if at not in granting]:
         results[at] = _listed(store, at, lists[at])
     plain = [at for at, one in gets.items() if not one.refresh_ttl]
     for at, item in zip(plain, store.get_many([ids[at] for at in plain]) if plain else (), strict=True):
         results[at] = item
-    for at in refreshing:  # last of all reads, because they write
+    for at in granting:  # last of all reads, because they write
         results[at] = _listed(store, at, lists[at])
     for at, one in gets.items():
         if one.refresh_ttl:
@@ -134,6 +136,20 @@ def _id(at: int, one: Get) -> ItemId:
         checked_namespace(one.namespace, argument=f"{argument}namespace"),
         checked_key(one.key, argument=f"{argument}key"),
     )
+
+
+def _is_granting(store: ScyllaStore, at: int, one: Search) -> bool:
+    """Whether the search writes; then it is checked before anything is written."""
+    if one.refresh_ttl is False:
+        return False
+    parts = store.parts
+    try:
+        where = parse_filter(one.filter, encoder=parts.encoder)
+        terms = Terms(where, one.limit, one.offset, one.min_score, one.with_value, one.refresh_ttl)
+        parts.searcher.check(one.prefix, one.query, one.vector, terms)
+    except ValidationError as exc:
+        raise ValidationError(f"operations[{at}].{exc}") from None
+    return True
 
 
 def _listed(store: ScyllaStore, at: int, one: Search | Find | List | ListNamespaces) -> Any:

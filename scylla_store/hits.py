@@ -71,4 +71,4 @@ def _text(item: Item, match: Match) -> str | None:
     path, start, end = (match.payload.get(name) for name in ("path", "start", "end"))
     whole = None if path is None else text_at(item.value, path)
     piece = None if whole is None else whole[start:end]
-    return piece if piece is not None and text_hash(piece) == match.payload["text_hash"] else None
+    return piece if piece is not None and text_hash(piece) == match.payload.get("text_hash") else None

@@ -68,8 +68,8 @@ class Inquiry:
         self._unread = {}
         prefix = self._asked.namespace
         for match in found:
-            item = ItemId(tuple(match.payload["namespace"]), match.payload["key"])
-            if item not in self._tried and item.namespace[: len(prefix)] == prefix:
+            item = _item_of(match)
+            if item is not None and item not in self._tried and item.namespace[: len(prefix)] == prefix:
                 self._unread.setdefault(item, match)
         self._tried.update(self._unread)
 
@@ -88,3 +88,10 @@ class Inquiry:
     @property
     def _lacking(self) -> int:
         return self._asked.wanted - len(self.found)
+
+
+def _item_of(match: Match) -> ItemId | None:
+    """Whose point it is; None when it does not say: reconciliation sees to such points."""
+    namespace, key = match.payload.get("namespace"), match.payload.get("key")
+    is_sound = isinstance(namespace, list) and all(isinstance(label, str) for label in namespace) and isinstance(key, str)
+    return ItemId(tuple(namespace or ()), str(key)) if is_sound else None

@@ -72,12 +72,14 @@ class Searcher:
 
     def search(self, prefix: object, query: object, vector: object, terms: Terms) -> Hits:
         """The hits of a text or of a vector."""
-        asked = self._asked(prefix, terms)
-        if (query is None) == (vector is None):
-            raise ValidationError("search needs a query or a vector, and not both")
-        question = _checked_query(query, "query") if vector is None else self._checked_vector(vector, "vector")
+        asked, question = self._asked(prefix, terms), self._checked_either(query, vector)
         [hits] = self._run(asked, [question], terms)
         return hits
+
+    def check(self, prefix: object, query: object, vector: object, terms: Terms) -> None:
+        """Raises ValidationError as `search` would."""
+        self._asked(prefix, terms)
+        self._checked_either(query, vector)
 
     def search_many(self, prefix: object, queries: object, terms: Terms) -> list[Hits]:
         """The hits of each text or vector, in their order."""
@@ -154,6 +156,11 @@ class Searcher:
         except Exception as exc:  # an embedder may be anybody's, and raise anything
             reason = Failure.of(exc, texts).message
             raise EmbedderUnavailable(f"The embedder {self._embedder.name} failed on the query: {reason}") from exc
+
+    def _checked_either(self, query: object, vector: object) -> str | Vector:
+        if (query is None) == (vector is None):
+            raise ValidationError("search needs a query or a vector, and not both")
+        return _checked_query(query, "query") if vector is None else self._checked_vector(vector, "vector")
 
     def _checked_queries(self, queries: object) -> list[str | Vector]:
         if isinstance(queries, (str, bytes, bytearray, Mapping, Set)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from scylla_store import Put, Search, Settings, ValidationError
 from scylla_store.embedders import HashingEmbedder
 from scylla_store.identity import ItemId
-from scylla_store.index.base import Match, Question
+from scylla_store.index.base import Match, Point, Question
 from scylla_store.index.memory import MemoryIndex
 from scylla_store.items import Hits
 from scylla_store.search import Terms
@@ -245,6 +246,34 @@ def test_searches_of_a_batch_have_the_same_options(store: TestingStore) -> None:
     assert bare[0].item.value is None
 
 
+@pytest.mark.parametrize("wrong", [{"limit": 0}, {"query": None}, {"filter": {"$x": 1}}, {"refresh_ttl": 1}])
+def test_a_batch_with_a_wrong_search_grants_no_time(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    # Given a document half of whose time is over
+    with TestingStore(tmp_path) as store:
+        store.put(NS, "k", {"text": "tea"}, ttl=60, wait=0)
+        store.clock.advance(30)
+        good = Search(NS, "tea", refresh_ttl=True)
+        # When a search that grants time comes with a wrong one
+        with pytest.raises(ValidationError, match=r"^operations\[1\]\."):
+            store.batch([good, replace(good, **wrong)])
+        # Then nothing was granted, and with a right one it is
+        assert _left(store) == 30
+        store.batch([good, replace(good, limit=5)])
+        assert _left(store) == 60
+
+
+@pytest.mark.parametrize("damage", [{"namespace": None}, {"key": 5}, {"namespace": "docs"}, {"namespace": [1]}])
+def test_a_point_that_does_not_say_whose_it_is_takes_no_hit_with_it(
+    store: TestingStore, index: Recording, damage: dict[str, Any]
+) -> None:
+    [found] = index.query([Question(HashingEmbedder().embed(["tea"])[0], None, store.clock(), 1)])[0]
+    [seen] = index.at([found.id]).values()
+    payload = {name: value for name, value in {**seen.payload, **damage}.items() if value is not None}
+    index.upsert([Point(found.id, HashingEmbedder().embed(["tea"])[0], payload)], at_most=seen.version)
+
+    assert len(store.search(NS, "tea", limit=20)) == 11
+
+
 def test_a_search_grants_the_time_of_what_it_shows_and_of_nothing_else(tmp_path: Path) -> None:
     # Given documents that live for a minute, half of which is over
     with TestingStore(tmp_path) as store:
@@ -283,6 +312,12 @@ def test_what_expires_during_a_search_is_neither_shown_nor_revived(embedder: Fai
     # Then the one document is not shown, and stays expired
     assert found == ["other"]
     assert core.elsewhere.reader.get(NS, "k") is None
+
+
+def _left(store: TestingStore) -> float:
+    [item] = store.list(NS).items
+    assert item.expires_at is not None
+    return round((item.expires_at - store.clock.now).total_seconds())
 
 
 def _ranged(path: Path) -> TestingStore:

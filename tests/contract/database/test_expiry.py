@@ -120,6 +120,23 @@ def test_a_write_finds_it_until_the_microsecond_at_which_it_expires(
     assert CHANGES[change](store, namespace, receipt.version) is is_there
 
 
+@pytest.mark.parametrize(("ttl", "is_mortal"), [(None, False), (1.0, True)])
+def test_a_refresh_beside_a_put_undoes_nothing_of_it(store: TestingStore, ttl: float | None, is_mortal: bool) -> None:
+    # Given an item that a reader wants to grant more time, and a put that comes in between
+    namespace, _ = _indexed(store)
+    read = store.parts.reader.rows([ItemId(namespace, KEY)]).values()
+    store.clock.advance(BRIEF / 2)
+    new = store.put(namespace, KEY, {"text": "new"}, ttl=ttl)
+    # When the time is granted
+    store.parts.reader.refresh(read)
+    # Then the item is the put's, and lives as long as that says
+    item = store.get(namespace, KEY)
+    assert item is not None
+    assert (item.value, item.version) == ({"text": "new"}, new.version)
+    assert (item.expires_at is not None) == is_mortal
+    assert not is_mortal or (item.expires_at - item.updated_at).total_seconds() == ttl  # type: ignore[operator]
+
+
 def _indexed(store: TestingStore) -> tuple[Namespace, Receipt]:
     """A document that lives for a moment, alone in its namespace."""
     namespace = ("expiry", str(next(_numbers)))

@@ -162,6 +162,23 @@ def test_a_refresh_touches_neither_head_nor_body_and_the_later_one_stays(subject
     assert list(subject.database.outbox.get([filed_with.key])) == [filed_with.key]
 
 
+def test_several_refreshes_are_written_together_each_with_its_intents(subject: Subject) -> None:
+    rows = [put(item(), subject.now()) for _ in range(40)]
+    write(subject.database, *rows)
+    filed_with = [intent(row.id, row.version, due=row.version + 30 * SECOND) for row in rows]
+
+    subject.database.refresh(
+        [
+            Refresh(row.id, row.head[:16], row.version + 1, 60, (filed,))
+            for row, filed in zip(rows, filed_with, strict=True)
+        ]
+    )
+    subject.database.refresh([])
+
+    assert [cells(subject.database, row.id).refresh for row in rows] == [row.head[:16] for row in rows]  # type: ignore[union-attr]
+    assert len(subject.database.outbox.get([filed.key for filed in filed_with])) == 40
+
+
 def test_a_refresh_is_gone_after_its_ttl(subject: Subject) -> None:
     row = put(item(), subject.now())
     write(subject.database, row)
