@@ -58,7 +58,7 @@ METRICS = (
         _ANY,
         "calls of the embedder that were not made, because its circuit was open",
     ),
-    Metric("search.run", "timer", _ANY, "duration of a search, failed ones included"),
+    Metric("search.run", "timer", _ANY, "duration of a search (of `search_many`: of all its queries together), failed ones included"),
     Metric("search.failed", "counter", _ANY, "searches that raised a TransientError"),
     Metric("find.run", "timer", _ANY, "duration of a find, failed ones included"),
     Metric("find.failed", "counter", _ANY, "finds that raised a TransientError"),
