@@ -9,6 +9,7 @@ from tests.mutants.finding import FINDING
 from tests.mutants.mutant import Mutant
 from tests.mutants.outbox import OUTBOX
 from tests.mutants.reconciling import RECONCILING
+from tests.mutants.storing import STORING
 from tests.mutants.syncing import SYNCING
 from tests.mutants.working import WORKING
 from tests.mutants.writing import WRITING
@@ -23,4 +24,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *FINDING,
     *CONTENDING,
     *EXPIRING,
+    *STORING,
 )
