@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -36,7 +37,7 @@ class Changing(Machine):
             holds = (before is None) == (kind == "put_if_not_exists")
         write = Write(item, None, self.now) if is_delete else Write(item, value, self.now, index, ttl)
         call = getattr(self.store, kind)
-        self._conditionally(_conditional(write), before, holds=holds, action=lambda: call(*item, **arguments))
+        self._conditionally(write, before, holds=holds, action=lambda: call(*item, **arguments))
 
     @step(item=IDS, patch=st.none() | PATCHES, index=KEPT_INDEXES, ttl=KEPT_TTLS)
     def update(self, item: Id, patch: dict[str, Any] | None, index: Any, ttl: Any) -> None:
@@ -55,7 +56,7 @@ class Changing(Machine):
             until=before.expires_at if before is not None and ttl is KEEP else None,
         )
         self._conditionally(
-            _conditional(write),
+            write,
             before,
             holds=before is not None,
             action=lambda: self.store.update(*item, change, index=index, ttl=ttl),
@@ -71,6 +72,7 @@ class Changing(Machine):
         self, write: Write, before: Document | None, *, holds: bool, action: Callable[[], Outcome]
     ) -> None:
         self.model.perhaps.add(write.id[0])
+        write = replace(write, is_conditional=True)
         result = self.attempt(action)
         if isinstance(result, (Crash, StoreError)):
             self.is_clean = False  # intents may have been filed
@@ -86,9 +88,3 @@ class Changing(Machine):
         assert result.receipt is not None
         self.applied(write, result.receipt)
         assert of_item(result.current) == shown(self.model.seen(write.id, self.now))
-
-
-def _conditional(write: Write) -> Write:
-    return Write(
-        write.id, write.value, write.at, write.index, write.ttl, write.until, is_conditional=True
-    )  # fmt: skip

@@ -101,7 +101,8 @@ class Checks:
 
     def _steady(self, documents: dict[Id, Document]) -> list[Document]:
         """Those that the index has held for a while: whatever else it holds, they are found."""
-        return [one for one in documents.values() if one.id not in self._model.dirty and one.index is not False]
+        late = self._model.dirty | self._model.lost
+        return [one for one in documents.values() if one.id not in late and one.index is not False]
 
     def _check_complete(
         self, hits: Any, documents: list[Document], query: str, limit: int, offset: int, min_score: float | None

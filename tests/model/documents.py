@@ -40,7 +40,7 @@ PATCHES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "meta": st.fixed_dictionaries({}, optional={"note": _TEXTS | st.none(), "rank": _NUMBERS | st.none()}) | st.just("text"),
     },
 )  # fmt: skip
-TTLS = st.sampled_from([None, None, None, DEFAULT_TTL, 0.000001, 1.0, 30.0, 3600.0, 20_000.5])
+TTLS = st.sampled_from([None, None, None, DEFAULT_TTL, 0.000001, 1.0, 30.0, 3600.0, 20_000.5, 20_000.5])
 INDEXES = st.sampled_from([None, None, None, False, ("title",), ("tags[*]", "meta.note")])
 PUTS = st.tuples(IDS, VALUES, INDEXES, TTLS)
 KEPT_TTLS = st.just(KEEP) | st.just(KEEP) | TTLS

@@ -71,10 +71,15 @@ class Machine(RuleBasedStateMachine):
         self.cut: Cut | None = None
         self.receipts: dict[Id, Receipt] = {}
 
-    @initialize(has_engine=st.sampled_from([False, False, False, True]), puts=st.lists(PUTS, min_size=4, max_size=12))
-    def open(self, has_engine: bool, puts: list[Any]) -> None:
+    @initialize(
+        has_engine=st.integers(0, 9).map(lambda number: number == 9),
+        max_scanned=st.sampled_from([2, 8, 8]),
+        puts=st.lists(PUTS, min_size=4, max_size=12),
+    )
+    def open(self, has_engine: bool, max_scanned: int, puts: list[Any]) -> None:
         """A store with some documents."""
         self.world = type(self).make_world(has_engine)
+        self.world.max_scanned = max_scanned
         self.store = self.world.open()
         self.fill(puts)
 

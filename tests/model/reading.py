@@ -63,6 +63,7 @@ class Reading(Machine):
         assert of_item(result) == shown(after)
         if after is not None and after != before:
             self.model.put(item, after)
+            assert of_item(self.store.get(*item, refresh_ttl=True)) == shown(after)
 
     @step(items=st.lists(IDS, max_size=4))
     def get_many(self, items: list[Id]) -> None:

@@ -159,7 +159,8 @@ class ServerRun:
         self.clock = clock
         self.cutter = Cutter()
         self.index = index
-        self.is_ill = False
+        self.is_ill = True
+        self.max_scanned = 8
 
     def tick(self) -> None:
         self.clock.tick()

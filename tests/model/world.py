@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,16 +25,18 @@ from scylla_store.testing import FailingEmbedder, SettableClock, TestingStore
 from tests.model.cutting import CutDatabase, CutIndex, Cutter
 from tests.model.documents import POISON
 
+_IN_MEMORY = "/dev/shm"
+"""What dies here is the store, not the machine: nothing has to reach a disk. The engine wants more room than there may be."""
+
 START = 1_800_000_000_000_000
 
 SETTINGS = Settings(
     embedder=EmbedderSettings(name="hashing"),
     index=IndexSettings(range_fields=("n",)),
     sync=SyncSettings(max_attempts=20, time_limit=10.0, backoff_most=10.0),
-    limits=LimitSettings(max_scanned=8),
     ttl=TtlSettings(defaults=("/=5000", "a/b=30", "é=never")),
 )
-"""Each crash within an attempt counts as one, and here no document is to blame for them. Few rows at once, so that pages are cut short."""
+"""Each crash within an attempt counts as one, and here no document is to blame for them."""
 
 
 class World(Protocol):
@@ -44,6 +48,7 @@ class World(Protocol):
         index: of the store that is open, behind everything that cuts.
         is_ill: whether the embedder refuses texts with poison in them.
         longest_wait: seconds that time may pass at once.
+        max_scanned: rows that one call looks at.
     """
 
     root: tuple[str, ...]
@@ -52,6 +57,7 @@ class World(Protocol):
     index: Any
     is_ill: bool
     longest_wait: float
+    max_scanned: int
 
     def tick(self) -> None:
         """A step begins."""
@@ -77,14 +83,16 @@ class Files:
     longest_wait = 1e9
 
     def __init__(self, template: Path | None) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="scylla-store-model-")
+        folder = _IN_MEMORY if template is None and os.path.isdir(_IN_MEMORY) else None
+        self._temporary = tempfile.TemporaryDirectory(prefix="scylla-store-model-", dir=folder)
         self._folder = Path(self._temporary.name) / "store"
         self._memory = MemoryIndex() if template is None else None
         if template is not None:
             shutil.copytree(template, self._folder)
         self.clock = SettableClock(START)
         self.cutter = Cutter()
-        self.is_ill = False
+        self.is_ill = True
+        self.max_scanned = 8
 
     def tick(self) -> None:
         """Time passes only when a step says so."""
@@ -124,7 +132,7 @@ def store_on(world: World, folder: Path, database: Any) -> TestingStore:
         folder,
         clock=world.clock,
         embedder=embedder,
-        settings=SETTINGS,
+        settings=replace(SETTINGS, limits=LimitSettings(max_scanned=world.max_scanned)),
         database=database,
         index=CutIndex(world.index, world.cutter),
     )

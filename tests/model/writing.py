@@ -216,4 +216,4 @@ class Writing(Machine):
 
 
 def _loose(write: Write) -> Write:
-    return Write(write.id, write.value, write.at, write.index, write.ttl, is_loose=True)
+    return replace(write, is_loose=True)
