@@ -118,7 +118,7 @@ class DeadLetters:
     ) -> tuple[bool, Iterator[DeadLetter]]:
         """The letters, and whether they were named one by one."""
         chosen = _Filter.checked(reason, prefix)
-        if which == "all" or (which is None and not chosen.is_open):
+        if (isinstance(which, str) and which == "all") or (which is None and not chosen.is_open):
             return False, filter(chosen.takes, self._all())
         if which is None:
             raise ValidationError('which must be ids or "all", unless there is a reason or a prefix')
@@ -131,7 +131,7 @@ class DeadLetters:
         found = {ident: self._database.letter(ident) for ident in idents}
         missing = [ident for ident, letter in found.items() if letter is None]
         if missing:
-            raise ValidationError(f"There is no dead letter {shown(missing[0])}; list() shows those that exist")
+            raise ValidationError(f"which: there is no dead letter {shown(missing[0])}; list() shows those that exist")
         yield from (letter for letter in found.values() if letter is not None)
 
     def _all(self, after: str | None = None) -> Iterator[DeadLetter]:

@@ -5,7 +5,7 @@
     │   ├── DatabaseUnavailable
     │   │   └── OutcomeUnknown    the write may or may not have happened
     │   ├── Contended             other writers of the item came first, again and again
-    │   ├── PartialFailure        some writes of a batch failed; .receipts and .errors say which
+    │   ├── PartialFailure        some writes of a batch failed; .receipts and .errors say which, .is_permanent whether all for good
     │   │   └── BatchFailed       the same of `store.batch`
     │   ├── Backlogged            a bulk write would add to a backlog that is too long
     │   ├── IndexUnavailable
@@ -81,12 +81,17 @@ class PartialFailure(TransientError):
     """Some writes of the batch failed: `.receipts` has None, and `.errors` the reason, at their positions.
 
     `.before` counts the writes of the same call that were stored, and told to `on_progress`, before this batch.
+    `.is_permanent`: every reason is, so trying again cannot help.
     """
 
     def __init__(self, receipts: Sequence[Any], errors: Sequence[StoreError | None], before: int = 0) -> None:
         failed = [error for error in errors if error is not None]
         others = f"the others and {before} before them are stored" if before else "the others are stored"
-        super().__init__(f"{len(failed)} of {len(errors)} writes failed, {others}; the first reason: {failed[0]}")
+        self.is_permanent = not any(isinstance(error, TransientError) for error in failed)
+        hopeless = "; trying again cannot help" if self.is_permanent else ""
+        super().__init__(
+            f"{len(failed)} of {len(errors)} writes failed, {others}; the first reason: {failed[0]}{hopeless}"
+        )
         self.receipts = list(receipts)
         self.errors = list(errors)
         self.before = before

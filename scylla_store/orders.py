@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from scylla_store.cursors import DAMAGED
 from scylla_store.errors import ValidationError
 from scylla_store.filters.names import declaring, unknown
 from scylla_store.filters.ranks import PARTS, field_of
@@ -70,5 +71,11 @@ def place_of(position: Sequence[Any] | None) -> Place | None:
     """The place that a cursor names; None for the beginning."""
     if position is None:
         return None
-    numbers, identifier = position
-    return Place(None if numbers is None else tuple(numbers), identifier)
+    try:
+        numbers, identifier = position
+        place = Place(None if numbers is None else tuple(numbers), identifier)
+    except (TypeError, ValueError):
+        place = Place((), "")
+    if not isinstance(place.id, str) or not place.id or not all(type(each) is int for each in place.numbers or ()):
+        raise ValidationError(DAMAGED)
+    return place

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from itertools import islice
+from numbers import Real
 from typing import Any
 
 from scylla_store.arguments import checked_flag, checked_iterator, shown
@@ -29,6 +31,9 @@ MOST_QUERIES = 100
 """Queries of one `search_many`."""
 
 _MOST_QUERY_BYTES = 1_048_576
+_MOST_NUMBERS = 65_537
+"""More than any index takes; an iterator may never end."""
+
 _LARGEST = 3.4e38
 """Vectors and scores are 32-bit floats."""
 
@@ -198,8 +203,8 @@ def _numbers(vector: Any, argument: str) -> list[float]:
     try:
         if isinstance(vector, (str, bytes, bytearray, Mapping, Set)):
             raise TypeError
-        values = vector.tolist() if hasattr(vector, "tolist") else list(vector)
-        if any(isinstance(value, (str, bytes, bool)) for value in values):
+        values = vector.tolist() if hasattr(vector, "tolist") else list(islice(vector, _MOST_NUMBERS))
+        if bool in (kinds := set(map(type, values))) or not all(issubclass(kind, (Real, Decimal)) for kind in kinds):
             raise TypeError
         return [float(value) for value in values]
     except (TypeError, ValueError, OverflowError):

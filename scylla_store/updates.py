@@ -63,10 +63,17 @@ class Updater:
             if row is None:
                 return None
             kept = replace(options, value=apply(row.value()), index=row.head.index if index is KEEP else index)
-            checked = self._writer.check_put(kept)
+            checked = self._checked(kept)
             return replace(checked, until=row.expires_at) if ttl is KEEP else checked
 
         return self._conditional.run(item, change, attempts)
+
+    def _checked(self, put: Put) -> Change:
+        """A whole new document is as right as one that somebody puts."""
+        try:
+            return self._writer.check_put(put)
+        except ValidationError as exc:
+            raise ValidationError(f"patch makes a document that cannot be stored: {exc}") from None
 
     def _function(self, patch: object) -> Callable[[dict[str, Any]], dict[str, Any]]:
         """What turns a value, which is a copy of its own each time, into the new one."""
@@ -81,6 +88,6 @@ class Updater:
 def _whole(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValidationError(
-            f"The function of an update must return the whole value, a dictionary, not {type(value).__name__}; to delete, use delete_if_version"
+            f"patch, a function, must return the whole value, a dictionary, not {type(value).__name__}; to delete, use delete_if_version"
         )
     return value

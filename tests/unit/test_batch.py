@@ -142,6 +142,21 @@ def test_what_is_wrong_is_named_and_nothing_is_written(store: TestingStore, wron
     assert store.list(NS).items == [before]
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"query": ""}, {"limit": 0}, {"prefix": "docs"}, {"filter": 5}, {"min_score": "x"}, {"refresh_ttl": "yes"}]
+)
+def test_a_wrong_search_is_named_before_another_one_grants_time(store: TestingStore, wrong: dict[str, Any]) -> None:
+    store.put(NS, "short", {"text": "words"}, ttl=60.0, wait=0)
+    store.clock.advance(30)  # type: ignore[attr-defined]
+    right = {"prefix": NS, "query": "words", "refresh_ttl": True}
+    before = store.get(NS, "short")
+
+    with pytest.raises(ValidationError, match=rf"operations\[1\]\.{next(iter(wrong))}"):
+        store.batch([Search(**right), Search(**{**right, **wrong})])
+
+    assert store.get(NS, "short") == before
+
+
 def test_no_batch_at_all_is_named(store: TestingStore) -> None:
     with pytest.raises(ValidationError, match="operations"):
         store.batch(5)  # type: ignore[arg-type]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import string
 import zlib
 
 import pytest
 
 from scylla_store.cursors import from_cursor, item_at, namespaces_at, to_cursor
 from scylla_store.errors import ValidationError
+
+_ALPHABET = f"{string.ascii_uppercase}{string.ascii_lowercase}{string.digits}-_"
 
 
 def test_a_cursor_gives_its_position_back_to_the_call_it_was_made_for() -> None:
@@ -77,3 +80,13 @@ def test_a_position_that_is_no_namespace_is_damaged(position: list[object]) -> N
 def test_a_position_is_an_item_or_namespaces() -> None:
     assert item_at([["a", "b"], "k"]) == (("a", "b"), "k")
     assert namespaces_at([[], None]) == ((), None)
+
+
+def test_a_cursor_is_taken_in_one_spelling_only() -> None:
+    # Given a cursor whose last character has bits that say nothing
+    cursor = next(found for size in range(3) if len(found := to_cursor(["list"], ["k" * size])) % 4)
+    last = _ALPHABET[_ALPHABET.index(cursor[-1]) + 1]
+
+    for changed in (cursor[:-1] + last, f"{cursor}=", f"{cursor}{'=' * (-len(cursor) % 4)}"):
+        with pytest.raises(ValidationError, match="cursor is damaged"):
+            from_cursor(changed, ["list"])

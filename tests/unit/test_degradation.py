@@ -9,6 +9,7 @@ import pytest
 
 from scylla_store.embedders import HashingEmbedder
 from scylla_store.errors import EmbedderUnavailable, IndexThrottled, IndexUnavailable, TransientError
+from scylla_store.search import Terms
 from scylla_store.settings.options import BreakerSettings, EmbedderSettings
 from scylla_store.testing import FailingEmbedder, HangingEmbedder
 from tests.unit.core import ITEM, SETTINGS, Core, raises
@@ -78,7 +79,7 @@ def test_throttling_delays_documents_and_leaves_searches_alone() -> None:
     core.clock.advance(60)
     work_often(core, 20)
     # When somebody searches, then the index is asked
-    hits = core.parts.searcher.search((), "tea", vector=None, limit=1, offset=0, min_score=None)
+    hits = core.parts.searcher.search((), "tea", None, Terms(limit=1))
     assert [hit.item.key for hit in hits] == [ITEM.key]
     assert core.database.letters(after=None, limit=10) == []
 
@@ -102,7 +103,7 @@ def test_searches_beside_an_embedder_that_hangs_all_end_and_say_so_until_it_answ
 
     def search(_: int) -> BaseException | None:
         try:
-            core.parts.searcher.search((), "tea", vector=None, limit=1, offset=0, min_score=None)
+            core.parts.searcher.search((), "tea", None, Terms(limit=1))
         except TransientError as exc:
             return exc
         return None

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from scylla_store import EmbedderUnavailable
+from scylla_store import EmbedderUnavailable, ValidationError
 from scylla_store.errors import DamagedRow
 from scylla_store.testing import FailingEmbedder, TestingStore
 
 QUERY = "words that are nobody's business"
+
+
+class Unwilling:
+    def __float__(self) -> float:
+        raise RuntimeError("no number")
 
 
 @pytest.mark.parametrize(
@@ -53,3 +60,9 @@ def test_a_damaged_document_is_reported_and_takes_no_other_hit_with_it(
         # And whoever asks for it by key is told
         with pytest.raises(DamagedRow, match="'b'"):
             store.get(("docs",), "b")
+
+
+@pytest.mark.parametrize("numbers", [itertools.repeat(1.0), [Unwilling()] * 256], ids=["without end", "unwilling"])
+def test_a_vector_that_never_ends_or_fails_when_asked_for_numbers_is_refused(tmp_path: Path, numbers: Any) -> None:
+    with TestingStore(tmp_path) as store, pytest.raises(ValidationError, match=r"^vector must"):
+        store.search((), vector=numbers)

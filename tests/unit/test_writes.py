@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from scylla_store.clock import SECOND, past_for_all
 from scylla_store.database.base import Mutation
-from scylla_store.errors import ClockSkew, DatabaseUnavailable, OutcomeUnknown, PartialFailure
+from scylla_store.errors import (
+    ClockSkew,
+    DatabaseRefused,
+    DatabaseUnavailable,
+    OutcomeUnknown,
+    PartialFailure,
+    StoreError,
+)
 from scylla_store.intents import Kind
 from scylla_store.items import Put
 from scylla_store.testing import SettableClock
@@ -136,3 +145,19 @@ def test_of_many_writes_of_one_key_the_last_one_wins_and_what_fails_is_said(core
     with pytest.raises(PartialFailure) as failure:
         writer.write(changes)
     assert failure.value.receipts == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("errors", "is_permanent"),
+    [
+        ([DatabaseRefused("no"), None], True),
+        ([DatabaseRefused("no"), DatabaseUnavailable("down")], False),
+        ([DatabaseUnavailable("down")], False),
+    ],
+)
+def test_a_failure_says_whether_trying_again_can_help(errors: list[StoreError | None], is_permanent: bool) -> None:
+    failure = PartialFailure([None for _ in errors], errors)
+
+    assert failure.is_permanent is is_permanent
+    assert ("trying again cannot help" in str(failure)) is is_permanent
+    assert pickle.loads(pickle.dumps(failure)).is_permanent is is_permanent
