@@ -53,6 +53,7 @@ def walked(store: TestingStore, **options: Any) -> list[list[str]]:
     while True:
         page = store.find(NS, cursor=cursor, **options)
         pages.append([item.key for item in page.items])
+        assert page.cursor is None or page.cursor != cursor, "it goes on"
         cursor = page.cursor
         if cursor is None:
             return pages
