@@ -17,6 +17,9 @@ from scylla_store.identity import ItemId, Namespace, item_digest, sort_key
 from scylla_store.letters import DeadLetter, from_json, to_json
 
 _SHARDS = 32
+_AT_ONCE = 8
+"""Shards that one request reads. All of them at once are read one after the other by their node, each alone costs us more."""
+
 _LETTER_SHARDS = "0123456789abcdef"
 _LARGEST_PAGE = 1000
 _MORE = 8
@@ -69,11 +72,13 @@ class Namespaces:
     def _rows(
         self, shards: Sequence[int], prefix: Namespace, after: Namespace | None, size: int
     ) -> dict[int, list[Registration]]:
-        """So many rows of each of the shards, by one request."""
+        """So many rows of each of the shards."""
         found: dict[int, list[Registration]] = {shard: [] for shard in shards}
-        statement = self._statement(shards, prefix, after, size)
-        for shard, namespace, seen_at in next(self._session.each([statement], self._session.deadline(), write=False)):
-            found[shard].append(Registration(tuple(namespace), seen_at))
+        parts = [shards[start : start + _AT_ONCE] for start in range(0, len(shards), _AT_ONCE)]
+        statements = [self._statement(part, prefix, after, size) for part in parts]
+        for rows in self._session.each(statements, self._session.deadline(), write=False):
+            for shard, namespace, seen_at in rows:
+                found[shard].append(Registration(tuple(namespace), seen_at))
         return found
 
     def _statement(self, shards: Sequence[int], prefix: Namespace, after: Namespace | None, size: int) -> Any:
