@@ -72,7 +72,8 @@ def place(item: Item, order_by: str) -> tuple[Any, ...]:
     if type(value) in (int, float):
         return (sign, sign * min(value, 2e300), identifier)
     if type(value) is str:
-        return (2 * sign, _Reversed(value) if sign < 0 else value, identifier)
+        text = value.rstrip("\0")
+        return (2 * sign, _Reversed(text) if sign < 0 else text, identifier)
     return (3, identifier)
 
 
