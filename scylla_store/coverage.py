@@ -14,17 +14,29 @@ _WHEN_ALL_DO = 3600 * SECOND
 
 
 class Coverage:
-    """Asks the index once a minute while some points do not, and once an hour when all do.
+    """Asks the index once a minute while some points do not, and once an hour when all do; and at once when the index is
+    another one by `epoch`, or the clock was set back: nobody knows then how long ago the last answer was.
 
     Those that do not are let through by every filter, which is right and slow: the engine has to look at each point.
+
+    Args:
+        epoch: changes when somebody has made the index anew, or has run setup.
     """
 
-    def __init__(self, index: Index, ranges: tuple[str, ...], now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        index: Index,
+        ranges: tuple[str, ...],
+        now: Callable[[], int],
+        epoch: Callable[[], object] = lambda: None,
+    ) -> None:
         self._index = index
         self._rest = made_otherwise(ranges)
         self._now = now
+        self._epoch = epoch
         self._is_complete = False
-        self._until = 0
+        self._asked_at, self._until = 0, 0
+        self._asked_in: object = None
 
     def widened(self, condition: Condition) -> Condition:
         """The condition, or one that lets through the points that cannot be asked yet, too."""
@@ -35,8 +47,9 @@ class Coverage:
         return condition if self._is_whole() else every(no(self._rest), condition)
 
     def _is_whole(self) -> bool:
-        now = self._now()
-        if now >= self._until:
+        now, epoch = self._now(), self._epoch()
+        if not self._asked_at <= now < self._until or epoch != self._asked_in:
             self._is_complete = self._index.count(prefix=None, now=0, where=self._rest) == 0
+            self._asked_at, self._asked_in = now, epoch
             self._until = now + (_WHEN_ALL_DO if self._is_complete else _WHILE_SOME_DO_NOT)
         return self._is_complete

@@ -37,6 +37,7 @@ class Finder:
         index: Index,
         clock: VersionClock,
         open_index: Callable[[], None],
+        coverage: Coverage,
         is_rebuilding: Callable[[], bool],
         metrics: Metrics,
         settings: Settings,
@@ -48,7 +49,7 @@ class Finder:
         self._is_rebuilding = is_rebuilding
         self._metrics = metrics
         self._ranges = settings.index.range_fields
-        self._coverage = Coverage(index, self._ranges, clock.now)
+        self._coverage = coverage
         self._most = settings.limits.max_scanned
 
     def find(

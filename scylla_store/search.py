@@ -60,6 +60,7 @@ class Searcher:
         embedder: Embedder,
         clock: VersionClock,
         open_index: Callable[[], None],
+        coverage: Coverage,
         is_rebuilding: Callable[[], bool],
         metrics: Metrics,
         settings: Settings,
@@ -72,7 +73,7 @@ class Searcher:
         self._is_rebuilding = is_rebuilding
         self._metrics = metrics
         self._ranges = settings.index.range_fields
-        self._coverage = Coverage(index, self._ranges, clock.now)
+        self._coverage = coverage
         self._most = settings.limits.max_scanned
 
     def search(self, prefix: object, query: object, vector: object, terms: Terms) -> Hits:

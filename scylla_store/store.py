@@ -424,6 +424,7 @@ class ScyllaStore(Lifecycle):
         """Makes schema, collection and payload indexes; idempotent, never alters what it did not make."""
         self.parts.database.setup()
         self.parts.set_up_index()
+        self.parts.rebuild.set_up()
 
     @property
     def dead_letters(self) -> DeadLetters:

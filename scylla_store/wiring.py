@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar, overload
 from scylla_store.breakers import Breaker, BreakingEmbedder, BreakingIndex
 from scylla_store.clock import SECOND, Clock, VersionClock, system_clock
 from scylla_store.conditional import ConditionalWriter
+from scylla_store.coverage import Coverage
 from scylla_store.database.base import Database
 from scylla_store.dispatch import Dispatcher
 from scylla_store.drain import Drain
@@ -232,6 +233,10 @@ class Parts:
         return Rebuild(self.database, self.clock.now)
 
     @made_once
+    def coverage(self) -> Coverage:
+        return Coverage(self.index, self.settings.index.range_fields, self.clock.now, self.rebuild.epoch)
+
+    @made_once
     def writer(self) -> Writer:
         return Writer(self.database, self.publisher, self.registry, self.guard, self.clock, self.settings, self.encoder)
 
@@ -257,15 +262,16 @@ class Parts:
     @made_once
     def searcher(self) -> Searcher:
         return Searcher(
-            self.reader, self.index, self.embedder, self.clock, self.open_index, self.rebuild.is_on, self.metrics,
-            self.settings,
+            self.reader, self.index, self.embedder, self.clock, self.open_index, self.coverage, self.rebuild.is_on,
+            self.metrics, self.settings,
         )  # fmt: skip
 
     @made_once
     def finder(self) -> Finder:
         return Finder(
-            self.reader, self.index, self.clock, self.open_index, self.rebuild.is_on, self.metrics, self.settings
-        )
+            self.reader, self.index, self.clock, self.open_index, self.coverage, self.rebuild.is_on, self.metrics,
+            self.settings,
+        )  # fmt: skip
 
     @made_once
     def encoder(self) -> Callable[[Any], Any] | None:

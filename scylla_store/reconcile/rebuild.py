@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from scylla_store.database.base import Database
 from scylla_store.errors import TombstoneLimit, TransientError
 
 _STATE = "index.rebuild"
+_SET_UP = "index.set_up"
 _LOOK_AGAIN = 2.0
 """Seconds that a process believes its last look."""
 
@@ -22,14 +24,19 @@ _SAMPLE = 100
 
 class Rebuild:
     """The mark of a rebuild: begins when an index is missing beside documents; ends when a reconciliation that began later has
-    compared everything, and all that waited in the outbox by then is indexed."""
+    compared everything, and all that waited in the outbox by then is indexed.
+
+    Beside it stands when somebody last ran setup: what other processes remember of the index may be wrong since.
+    """
 
     def __init__(self, database: Database, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._clock = clock
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._seen: tuple[float, bool] | None = None
+        self._looked_at: float | None = None
+        self._is_on = False
+        self._epoch: object = None
 
     def begin_if_documents(self) -> bool:
         """To be called when there is no index: whether there are documents that it lacks and that nobody will bring.
@@ -72,13 +79,31 @@ class Rebuild:
     def is_on(self) -> bool:
         """The same as yes or no, at most two seconds old; no when the database does not say."""
         with self._lock:
-            now = self._monotonic()
-            if self._seen is None or now - self._seen[0] >= _LOOK_AGAIN:
-                try:
-                    self._seen = (now, self.since() is not None)
-                except TransientError:
-                    self._seen = (now, False)
-            return self._seen[1]
+            self._look()
+            return self._is_on
+
+    def epoch(self) -> object:
+        """Changes when a rebuild begins or ends and when somebody runs setup, at most two seconds later; not when the database
+        does not say."""
+        with self._lock:
+            self._look()
+            return self._epoch
+
+    def set_up(self) -> None:
+        """To be called by whoever runs setup: it may have been run because the index is another one now."""
+        self._database.set_state(_SET_UP, uuid.uuid4().bytes)
+        self._looked_at = None
+
+    def _look(self) -> None:
+        now = self._monotonic()
+        if self._looked_at is not None and now - self._looked_at < _LOOK_AGAIN:
+            return
+        try:
+            since = self.since()
+            self._epoch = (since, self._database.state(_SET_UP))
+        except TransientError:
+            since = None
+        self._looked_at, self._is_on = now, since is not None
 
     def _mark(self) -> dict[str, Any] | None:
         found: dict[str, Any] | None = json.loads(self._database.state(_STATE) or b"null")
@@ -86,4 +111,4 @@ class Rebuild:
 
     def _store(self, mark: dict[str, Any] | None) -> None:
         self._database.set_state(_STATE, json.dumps(mark).encode())
-        self._seen = None
+        self._looked_at = None

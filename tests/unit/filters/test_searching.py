@@ -13,6 +13,7 @@ from scylla_store import Put, ScyllaStore, Settings, ValidationError
 from scylla_store.conditions import NEVER
 from scylla_store.coverage import Coverage
 from scylla_store.filters.facts import facts_of, made_otherwise
+from scylla_store.identity import ItemId, item_digest
 from scylla_store.index.base import IndexSpecification, Point, Question
 from scylla_store.index.memory import MemoryIndex
 from scylla_store.settings.options import EmbedderSettings, IndexSettings, LimitSettings
@@ -227,6 +228,43 @@ def test_points_that_do_not_say_it_yet_are_let_through_until_they_do() -> None:
     index.upsert([_point(1, ())], at_most=1)
     clock.advance(600)
     assert (let_through(), index.counts) == (["1"], 3)
+
+
+@pytest.mark.parametrize("what", ["epoch", "clock"])
+def test_what_is_remembered_of_the_points_ends_with_another_index_or_a_clock_that_steps_back(what: str) -> None:
+    # Given an index of which it is known for an hour that all points can be asked
+    index, clock, epochs = _Counting(), SettableClock(), ["first"]
+    index.upsert([_point(1, ("year",))], at_most=1)
+    coverage = Coverage(index, ("year",), clock, lambda: epochs[-1])
+    clock.advance(600)
+    assert coverage.widened(NEVER) == NEVER
+    # When an older one takes its place, and somebody says so or the clock is set back
+    index.upsert([_point(1, ())], at_most=1)
+    assert (coverage.widened(NEVER), index.counts) == (NEVER, 1)
+    if what == "epoch":
+        epochs.append("second")
+    else:
+        clock.advance(-1)
+    # Then it is asked again, once
+    assert coverage.widened(NEVER) == coverage.widened(NEVER) == made_otherwise(("year",))
+    assert index.counts == 2
+
+
+def test_setup_ends_what_a_search_remembers_of_a_backup_that_was_put_back(make: Make) -> None:
+    # Given searches that know that all points can be asked
+    store = make()
+    store.put(NS, "a", {"text": "tea", "n": 1}, wait=0)
+    assert found(store, {"n": 1}) == {"a"}
+    # When the points of an older version are put back
+    index, digest = store.parts.index, item_digest(ItemId(NS, "a"))
+    for seen in index.points_of([digest])[digest]:
+        older = {name: value for name, value in seen.payload.items() if name not in ("facts", "tokens")}
+        index.upsert([Point(seen.id, [1.0] * 256, older)], at_most=seen.version)
+    assert found(store, {"n": 1}) == set()
+    # Then setup is enough
+    store.setup()
+    assert found(store, {"n": 1}) == {"a"}
+    assert [item.key for item in store.find(NS, filter={"n": 1}).items] == ["a"]
 
 
 def test_filtered_searches_of_several_threads_are_right(make: Make) -> None:

@@ -52,6 +52,47 @@ def test_a_new_index_beside_documents_is_rebuilt_until_all_that_was_filed_is_ind
     assert core.database.state("index.rebuild") == b"null"
 
 
+def test_an_epoch_ends_with_a_rebuild_and_with_setup_in_any_process() -> None:
+    core = Core()
+    mark, elsewhere = rebuild(core), rebuild(core)
+    first = mark.epoch()
+    assert mark.epoch() == first
+    # Setup
+    elsewhere.set_up()
+    second = mark.epoch()
+    elsewhere.set_up()
+    third = mark.epoch()
+    # A rebuild
+    core.database.outbox.ack([core.put().intent])
+    assert elsewhere.begin_if_documents()
+    fourth = mark.epoch()
+
+    assert len({first, second, third, fourth}) == 4  # type: ignore[arg-type]
+    assert mark.is_on()
+
+
+def test_an_epoch_goes_on_while_the_database_does_not_answer() -> None:
+    core = Core()
+    mark = rebuild(core)
+    mark.set_up()
+    before = mark.epoch()
+    core.db.before["state"] = lambda: raises(DatabaseUnavailable())
+
+    assert mark.epoch() == before
+
+
+def test_an_epoch_is_looked_at_every_two_seconds() -> None:
+    core = Core()
+    seconds = [0.0]
+    mark = Rebuild(core.db, core.clock, monotonic=lambda: seconds[0])  # type: ignore[arg-type]
+    before = mark.epoch()
+    rebuild(core).set_up()
+    seconds[0] = 1.9
+    assert mark.epoch() == before
+    seconds[0] = 2.0
+    assert mark.epoch() != before
+
+
 def test_a_search_does_not_fail_because_nobody_knows_whether_the_index_is_complete() -> None:
     core = Core()
     mark = rebuild(core)
@@ -68,7 +109,7 @@ def test_the_database_is_asked_at_most_every_two_seconds() -> None:
     mark = Rebuild(core.db, core.clock, monotonic=lambda: 1.0)  # type: ignore[arg-type]
     for _ in range(10):
         mark.is_on()
-    assert core.db.calls.count("state") == 1
+    assert core.db.calls.count("state") == 2, "the mark, and who last ran setup"
 
 
 def test_documents_that_cannot_be_read_for_deleted_rows_are_rebuilt() -> None:
