@@ -36,6 +36,7 @@ class OrderedWalk:
     Attributes:
         has: what those fulfil that have a place by number; the others come last.
         more: points that are read beyond those wanted: the equals of the last one are then mostly among them.
+        least: wanted points that a request is made for, if fewer are.
     """
 
     index: Index
@@ -44,7 +45,8 @@ class OrderedWalk:
     now: int
     where: Condition
     has: Condition
-    more: int = 16
+    more: int = 48
+    least: int = 100
 
     def after(self, place: Place | None, limit: int) -> list[Placed]:
         """The next items, fewer than `limit` only at the end; None: from the beginning."""
@@ -63,15 +65,17 @@ class OrderedWalk:
         start = None if after is None or after.numbers is None else after.numbers[depth]
         found: list[Placed] = []
         while len(found) < limit:
-            size = min(limit - len(found) + self.more, _MOST)
+            size = min(max(limit - len(found), self.least) + self.more, _MOST)
             points = self._points(size, where=where, along=Along(field, self.order.descending, start))
             last = _last(points, field) if len(points) == size else None
             found += self._sorted((point for point in points if point.payload.get(field) != last), after)
             if last is None:
                 break
-            if len(found) < limit:
-                equal = every(where, Within(field, last - 1, last + 1))
-                found += self._along(depth + 1, equal, after if last == start else None, limit - len(found))
+            if last != start and any(point.payload.get(field) != last for point in points):
+                start, after = last, None  # its equals from their first one on: mostly one request holds them all
+                continue
+            equal = every(where, Within(field, last - 1, last + 1))
+            found += self._along(depth + 1, equal, after if last == start else None, limit - len(found))
             start, after = last + step, None
         return found[:limit]
 

@@ -38,9 +38,9 @@ def numbered(number: int, ranks: tuple[int, ...] | None) -> Point:
     return point(str(number), **({} if ranks is None else dict(zip(FIELDS, ranks, strict=True))))
 
 
-def walk_of(index: MemoryIndex, order: Order, more: int = 16) -> OrderedWalk:
+def walk_of(index: MemoryIndex, order: Order, more: int = 16, least: int = 100) -> OrderedWalk:
     has = Within(order.fields[0], above=-1) if order.of_documents else ALWAYS
-    return OrderedWalk(index, order, None, NOW, ALWAYS, has, more)
+    return OrderedWalk(index, order, None, NOW, ALWAYS, has, more, least)
 
 
 def pages_of(walk: OrderedWalk, size: int) -> list[list[Place]]:
@@ -58,16 +58,16 @@ def pages_of(walk: OrderedWalk, size: int) -> list[list[Place]]:
 _RANKS = st.none() | st.tuples(*[st.integers(0, 2)] * len(FIELDS))
 
 
-@given(st.lists(_RANKS, max_size=40), st.booleans(), st.integers(1, 9), st.integers(0, 5))
+@given(st.lists(_RANKS, max_size=40), st.booleans(), st.integers(1, 9), st.integers(0, 5), st.integers(1, 12))
 @settings(max_examples=150, deadline=None)
 def test_the_walk_is_the_sorted_list_whatever_is_equal(
-    ranks: list[tuple[int, ...] | None], descending: bool, size: int, more: int
+    ranks: list[tuple[int, ...] | None], descending: bool, size: int, more: int, least: int
 ) -> None:
     # Given points of which many are equal in some or all fields, and some have none
     points = [numbered(at, one) for at, one in enumerate(ranks)]
     order = parse_order("-n" if descending else "n", ("n",))
 
-    pages = pages_of(walk_of(CountingIndex(points), order, more), size)
+    pages = pages_of(walk_of(CountingIndex(points), order, more, least), size)
 
     sign = -1 if descending else 1
     have = [([sign * number for number in one], one, points[at].id) for at, one in enumerate(ranks) if one is not None]
@@ -98,6 +98,16 @@ def test_equal_numbers_cost_a_request_more_and_not_one_for_each(more: int, most:
     assert sorted(place.id for page in pages for place in page) == sorted(point(str(one)).id for one in range(2100))
     assert len(index.brought) <= most * len(pages) + 6
     assert max(index.brought) <= 100 + more
+
+
+def test_a_few_equal_numbers_at_each_place_cost_no_request_for_each_part_of_a_rank() -> None:
+    # Given items of which some thirty are equal at each place
+    index = CountingIndex([numbered(number, (number // 30, 0, 0, 0)) for number in range(3000)])
+
+    pages = pages_of(walk_of(index, parse_order("n", ("n",)), 48), 100)
+
+    assert len({place.id for page in pages for place in page}) == 3000
+    assert len(index.brought) <= 1.5 * len(pages) + 2
 
 
 def test_a_page_of_thousands_is_read_in_bounded_requests() -> None:
