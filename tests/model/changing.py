@@ -41,7 +41,23 @@ class Changing(Machine):
 
     @step(item=IDS, patch=st.none() | PATCHES, index=KEPT_INDEXES, ttl=KEPT_TTLS)
     def update(self, item: Id, patch: dict[str, Any] | None, index: Any, ttl: Any) -> None:
-        item = self.at(item)
+        self._update(self.at(item), patch, index, ttl)
+
+    @step(number=st.integers(0, 20), patch=st.none() | PATCHES, index=KEPT_INDEXES, ttl=KEPT_TTLS)
+    def update_what_is_there(self, number: int, patch: dict[str, Any] | None, index: Any, ttl: Any) -> None:
+        """After it was granted time; and what is found afterwards."""
+        documents = self.model.under((), self.now)
+        if not documents:
+            return
+        item = documents[number % len(documents)].id
+        self.world.clock.advance(0.5)
+        self.store.get(*item, refresh_ttl=True)
+        self.grant([item], is_certain=True)
+        assert of_item(self.store.get(*item, refresh_ttl=True)) == shown(self.model.seen(item, self.now))
+        self._update(item, patch, index, ttl)
+        self.drain_and_compare()
+
+    def _update(self, item: Id, patch: dict[str, Any] | None, index: Any, ttl: Any) -> None:
         before = self.model.seen(item, self.now)
         change: Any = plus_one if patch is None else patch
         value: dict[str, Any] = {}

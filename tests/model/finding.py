@@ -11,6 +11,7 @@ from tests.model.checks import Checks
 from tests.model.cutting import Crash
 from tests.model.documents import FILTERS, PREFIXES, WORDS
 from tests.model.machine import Machine, step
+from tests.model.model import Write
 
 ORDERS = ("-$updated_at", "$updated_at", "-$created_at", "$created_at", "n", "-n")
 
@@ -34,6 +35,19 @@ class Finding(Machine):
         self, prefix: tuple[str, ...], query: str, where: Any, limit: int, offset: int, min_score: float | None
     ) -> None:
         self._checks().found(self.under(prefix), query, where, limit=limit, offset=offset, min_score=min_score)
+
+    @step(query=st.sampled_from(WORDS), where=FILTERS)
+    def lose_the_best(self, query: str, where: dict[str, Any] | None) -> None:
+        """What is gone and still in the index takes no other hit's place."""
+        if not self.drain_and_compare():
+            return
+        for hit in self.store.search(self.world.root, query, filter=where, limit=1):
+            write = Write((hit.item.namespace, hit.item.key), None, self.now)
+            self.applied(write, self.store.delete(*write.id))
+        self.is_clean = False
+        for limit in (1, 2):
+            self._checks().found(self.world.root, query, where, limit=limit)
+            self._checks().ordered(self.world.root, where, "-$updated_at", limit)
 
     @step(
         prefix=st.sampled_from(PREFIXES),

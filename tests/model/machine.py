@@ -160,6 +160,19 @@ class Machine(RuleBasedStateMachine):
             else:
                 self.model.doubt(item, document.refreshed(self.now))
 
+    def drain_and_compare(self) -> bool:
+        """Whether everything that was due is done; then it is compared."""
+        result = self.attempt(self.store.drain)
+        if isinstance(result, (Crash, StoreError)) or self.world.cutter.has_cut:
+            return False
+        self.settle()
+        self.model.indexed(self.now, is_ill=self.world.is_ill, is_damaged=self.is_damaged)
+        if self.is_damaged:
+            return False
+        self.is_clean = True
+        self.compare()
+        return True
+
     def compare(self) -> None:
         """Everything is indexed: whatever can be asked says what the model says."""
         self.tally.comparisons += 1

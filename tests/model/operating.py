@@ -25,7 +25,7 @@ class Operating(Machine):
     @step(settles=False, cut=st.none() | CUTS)
     def drain(self, cut: Any) -> None:
         self.cut = cut
-        self._drain()
+        self.drain_and_compare()
 
     @step(settles=False, cut=CUTS)
     def something_will_break(self, cut: Any) -> None:
@@ -58,7 +58,7 @@ class Operating(Machine):
     @step()
     def heal(self) -> None:
         """Not while something waits: nobody could say what it met. It does not fall ill: a text that was embedded is known."""
-        if self._drain():
+        if self.drain_and_compare():
             self.world.is_ill = False
 
     @step(settles=False, prefix=st.sampled_from(PREFIXES))
@@ -105,7 +105,7 @@ class Operating(Machine):
             return
         result = self.attempt(lambda: letters.discard("all") if gives_up else letters.replay("all"))
         if isinstance(result, (Crash, StoreError)):
-            self._drain()  # some of them may have been
+            self.drain_and_compare()  # some of them may have been
             self._read_letters()
             return
         for item, (version, is_given_up) in [*self.model.dead.items()]:
@@ -145,19 +145,6 @@ class Operating(Machine):
         self.model.doubt(item, write)
         self.model.unsure[item].remove(None)
         self.model.decide(item, found, self.now)
-
-    def _drain(self) -> bool:
-        """Whether everything that was due is done; then it is compared."""
-        result = self.attempt(self.store.drain)
-        if isinstance(result, (Crash, StoreError)) or self.world.cutter.has_cut:
-            return False
-        self.settle()
-        self.model.indexed(self.now, is_ill=self.world.is_ill, is_damaged=self.is_damaged)
-        if self.is_damaged:
-            return False
-        self.is_clean = True
-        self.compare()
-        return True
 
     def _read_letters(self) -> None:
         """What became of the letters when looking after them was cut."""

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from scylla_store import Delete, Find, Get, Item, List, OutcomeUnknown, PartialFailure, Put, Receipt, Search, StoreError
-from tests.model.cutting import Crash
+from tests.model.cutting import FAILURES, Crash, Cut
 from tests.model.documents import IDS, INDEXES, PREFIXES, PUTS, TTLS, VALUES
 from tests.model.machine import Machine, step
 from tests.model.model import Id, Write, of_item, shown
@@ -38,6 +38,16 @@ class Writing(Machine):
     def put(self, put: Any) -> None:
         write = self._write(*put)
         self._one(write, lambda: self.store.put(*write.id, write.value or {}, index=write.index, ttl=write.ttl))
+
+    @step(value=VALUES, how=st.sampled_from(FAILURES))
+    def put_where_nothing_was(self, value: dict[str, Any], how: str) -> None:
+        """The first request of a put lists its namespace; when that fails, the next put does."""
+        write = self._write((("new", f"{len(self.model.perhaps)}"), "k"), value)
+        self.cut = Cut(0, how)
+        self._one(write, lambda: self.store.put(*write.id, value, ttl=None))
+        self.settle()
+        self._one(write, lambda: self.store.put(*write.id, value, ttl=None))
+        self.check_namespaces(("new",), (), None, 3)
 
     @step(item=IDS)
     def delete(self, item: Id) -> None:

@@ -54,6 +54,19 @@ STORING: tuple[Mutant, ...] = (
         unseen=_CALLS,
     ),
     mutant(
+        "put: a namespace is noted before it is listed",
+        "The lock is held already, so it is noted at once.",
+        "registry.py",
+        "        self._database.register(new, now=self._clock())\n"
+        "        with self._lock:\n"
+        "            self._listed.update(dict.fromkeys(new, True))",
+        "        with self._lock:\n"
+        "            self._listed.update(dict.fromkeys(new, True))\n"
+        "        self._database.register(new, now=self._clock())",
+        _MACHINE,
+        unseen=_CALLS,
+    ),
+    mutant(
         "conditional: every write is a creation",
         "A conditional write makes a head of its own.",
         "conditional.py",
@@ -68,6 +81,15 @@ STORING: tuple[Mutant, ...] = (
         "outcomes.py",
         "    return lambda row: row is not None and row.version == expected_version\n",
         "    return lambda row: row is not None and row.version >= expected_version\n",
+        _MACHINE,
+        unseen=_CALLS,
+    ),
+    mutant(
+        "update: it forgets what was granted",
+        "The head says when the item expires.",
+        "updates.py",
+        "            return replace(checked, until=row.expires_at) if ttl is KEEP else checked\n",
+        "            return replace(checked, until=row.head.expires_at) if ttl is KEEP else checked\n",
         _MACHINE,
         unseen=_CALLS,
     ),
