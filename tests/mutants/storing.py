@@ -9,6 +9,15 @@ _CALLS = "schedules put, delete, write on conditions and sync; this is what othe
 
 STORING: tuple[Mutant, ...] = (
     mutant(
+        "get: a refresh grants from what was granted",
+        "expires_at is when it expires, so the TTL is what lies between.",
+        "reads.py",
+        "        granted = now + row.head.expires_at - row.version\n",
+        "        granted = now + (row.expires_at or 0) - row.version\n",
+        _MACHINE,
+        unseen=_CALLS,
+    ),
+    mutant(
         "get_many: what has expired is there",
         "Expired rows are cleaned up.",
         "reads.py",
@@ -32,6 +41,15 @@ STORING: tuple[Mutant, ...] = (
         "reads.py",
         "            yield from self._walk_namespace(started, key, page)\n",
         "            yield from self._walk_namespace(started, None, page)\n",
+        _MACHINE,
+        unseen=_CALLS,
+    ),
+    mutant(
+        "list_namespaces: a page knows only its own",
+        "What was shown is in the list that is being made.",
+        "reads.py",
+        "            is_wanted = cut != last_cut and start.begins(namespace) and end.ends(namespace)\n",
+        "            is_wanted = cut not in found and start.begins(namespace) and end.ends(namespace)\n",
         _MACHINE,
         unseen=_CALLS,
     ),
@@ -93,6 +111,15 @@ STORING: tuple[Mutant, ...] = (
         _MACHINE,
         unseen=_CALLS,
     ),
+    mutant(
+        "update: the index spec is that of a new document",
+        "None means the configured fields.",
+        "updates.py",
+        "            kept = replace(options, value=apply(row.value()), index=row.head.index if index is KEEP else index)\n",
+        "            kept = replace(options, value=apply(row.value()))\n",
+        _MACHINE,
+        unseen=_CALLS,
+    ),
     Mutant(
         "batch: writes come first",
         "They are checked first, too.",
@@ -126,6 +153,15 @@ STORING: tuple[Mutant, ...] = (
         "walks.py",
         "    for namespace in itertools.chain([first] if first else [], reader.all_namespaces(prefix, first or None)):\n",
         "    for namespace in itertools.chain([first] if after else [], reader.all_namespaces(prefix, first or None)):\n",
+        _MACHINE,
+        unseen=_CALLS,
+    ),
+    mutant(
+        "search: what is gone is not made up for",
+        "Twice as many were asked for.",
+        "search.py",
+        "            for rest in (False, True):\n",
+        "            for rest in (False,):\n",
         _MACHINE,
         unseen=_CALLS,
     ),
