@@ -217,10 +217,10 @@ class BreakingIndex:
         """See `Index.setup`."""
         return self._index.setup(specification)
 
-    def points_of(self, items: Sequence[str]) -> dict[str, list[SeenPoint]]:
+    def points_of(self, items: Sequence[str], *, tokens: bool = True) -> dict[str, list[SeenPoint]]:
         """See `Index.points_of`."""
         with self.breaker.calling():
-            return self._index.points_of(items)
+            return self._index.points_of(items, tokens=tokens)
 
     def at(self, ids: Sequence[str]) -> dict[str, SeenPoint]:
         """See `Index.at`."""

@@ -13,7 +13,6 @@ from scylla_store.items import Hit
 from scylla_store.rows import Row
 
 _LEAST_FETCH = 20
-_MOST_FETCH = 1000
 
 
 class Found(NamedTuple):
@@ -26,7 +25,9 @@ class Found(NamedTuple):
 class Inquiry:
     """Asks for the nearest items, one hit an item, its best chunk, until there are enough of them or no more.
 
-    With a filter it looks at `most` points (`limits.max_scanned`): some of them may be let through in vain.
+    Each round asks for the best points anew, twice as many: with an offset, points of one score could be met twice or never,
+    because the index keeps no order among them. It looks at `most` points (`limits.max_scanned`), or twice what is wanted:
+    some may be of items that are gone, or let through by a filter in vain.
 
     Attributes:
         found: by item, best first.
@@ -36,10 +37,9 @@ class Inquiry:
     def __init__(self, asked: Asked, vector: Vector, most: int) -> None:
         self._asked = asked
         self._vector = vector
-        self._most = most
-        self._start = 0
-        size = max(_LEAST_FETCH, min(_MOST_FETCH, 2 * asked.wanted))
-        self._size = size if asked.where is None else min(size, most)
+        self._most = most if asked.where is not None else max(most, 2 * asked.wanted)
+        self._size = min(self._most, max(_LEAST_FETCH, 2 * asked.wanted))
+        self._looked_at = 0
         self._tried: set[ItemId] = set()
         self._unread: dict[ItemId, Match] = {}
         self._is_over = False
@@ -50,21 +50,19 @@ class Inquiry:
         """Whether the index has to be asked (again)."""
         if self._is_over or not self._lacking:
             return False
-        if self._asked.where is None or self._start < self._most:
-            return True
-        self.is_partial = True
-        return False
+        self.is_partial = self._looked_at >= self._most
+        return not self.is_partial
 
     def question(self, now: int) -> Question:
-        """The next points that the index is asked for."""
+        """The points that the index is asked for next."""
         asked = self._asked
         prefix = namespace_digest(asked.namespace) if asked.namespace else None
-        return Question(self._vector, prefix, now, self._size, self._start, asked.min_score, asked.condition)
+        return Question(self._vector, prefix, now, self._size, asked.min_score, asked.condition)
 
     def take(self, found: Sequence[Match]) -> None:
         """The index's answer: of each item that was not tried before its best point."""
         self._is_over = len(found) < self._size
-        self._start += self._size
+        self._looked_at, self._size = self._size, min(self._most, 2 * self._size)
         self._unread = {}
         prefix = self._asked.namespace
         for match in found:

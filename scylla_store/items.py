@@ -97,8 +97,8 @@ class Hits(list[Hit]):
 
     Attributes:
         is_rebuilding: whether the index was being rebuilt from the documents, so that some were not found yet.
-        is_partial: whether there may be more hits, because the filter let through more points than one search looks at
-            (`limits.max_scanned`) and too few of their documents matched.
+        is_partial: whether there may be more hits, because of the points that one search looks at (`limits.max_scanned`) too
+            many were of documents that are gone, or that the filter let through and that do not match.
     """
 
     def __init__(self, hits: Iterable[Hit] = (), *, is_rebuilding: bool = False, is_partial: bool = False) -> None:

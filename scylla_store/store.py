@@ -448,7 +448,7 @@ class ScyllaStore(Lifecycle):
         It goes on where an interrupted one stopped. What is just being written or indexed is no difference.
 
         Args:
-            full: compares everything that points say of their chunks too, without `reconcile.max_rate`.
+            full: compares all that points say of chunks and values too, without `reconcile.max_rate`.
             dry_run: compares only; changes nothing.
             max_rate: rows and points a second at most, instead of the settings' rate.
             on_progress: called after every step.

@@ -53,6 +53,11 @@ def made_otherwise(ranges: tuple[str, ...]) -> Condition:
     return no(OneOf(FACTS, (facts_mark(ranges),)))
 
 
+def are_of_this_way(payload: Mapping[str, Any], ranges: tuple[str, ...]) -> bool:
+    """Whether the facts of a payload are said to be made as they are made now."""
+    return bool(payload.get(FACTS) == facts_mark(ranges))
+
+
 def are_sound(payload: Mapping[str, Any], ranges: Sequence[str]) -> bool:
     """Whether the facts of a payload are those that were written: without a look at the document, in microseconds."""
     try:

@@ -93,7 +93,6 @@ class Question:
     prefix: str | None
     now: int
     limit: int
-    offset: int = 0
     min_score: float | None = None
     where: Condition = ALWAYS
 
@@ -116,8 +115,11 @@ class Index(Protocol):
         CollectionMismatch when it exists otherwise (size, distance, model), naming both.
         """
 
-    def points_of(self, items: Sequence[str]) -> dict[str, list[SeenPoint]]:
-        """All points of each item (by its digest), however many; items without points are left out."""
+    def points_of(self, items: Sequence[str], *, tokens: bool = True) -> dict[str, list[SeenPoint]]:
+        """All points of each item (by its digest), however many; items without points are left out.
+
+        Without `tokens` their payloads may lack these, a third of their bytes, and points that have none are left out.
+        """
 
     def at(self, ids: Sequence[str]) -> dict[str, SeenPoint]:
         """Points by id, those that exist, whoever's they say they are."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from scylla_store.conditions import ALWAYS, Every, No, OneOf, Within
 from scylla_store.conditions import Condition as Asked
+from scylla_store.filters.facts import TOKENS
 
 Condition = Any
 
@@ -25,7 +26,7 @@ class Filters(ABC):
 
     @abstractmethod
     def is_text(self, field: str) -> Condition:
-        """The field is a string with something in it."""
+        """The field (or one of its values) is a string with something in it."""
 
     @abstractmethod
     def above(self, field: str, bound: int) -> Condition:
@@ -47,9 +48,9 @@ class Filters(ABC):
     def any(self, *conditions: Condition) -> Any:
         """At least one of the conditions."""
 
-    def of_items(self, items: Sequence[str]) -> Any:
-        """All points of these items."""
-        return self.every(self.one_of("item", items))
+    def of_items(self, items: Sequence[str], *, tokens: bool = False) -> Any:
+        """All points of these items; those that have tokens, when it is said."""
+        return self.every(self.one_of("item", items), *([self.is_text(TOKENS)] if tokens else []))
 
     def of_slices(self, which: range | None) -> Any:
         """All points of these slices, or those that are in none."""

@@ -15,7 +15,7 @@ from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.errors import CollectionMismatch, IndexRefused, IndexUnavailable, StoreClosed
 from scylla_store.index.base import Along, IndexSpecification, Match, Point, Question, SeenPoint, Vector
 from scylla_store.index.matching import holds
-from scylla_store.index.payloads import UNREAD, is_unchanged, seen_point
+from scylla_store.index.payloads import UNREAD, has_tokens, is_unchanged, seen_point
 from scylla_store.index.vectors import checked_vectors, float32, lower_bound
 
 
@@ -49,12 +49,12 @@ class MemoryIndex:
             self._specification = specification
             return found is None
 
-    def points_of(self, items: Sequence[str]) -> dict[str, list[SeenPoint]]:
+    def points_of(self, items: Sequence[str], *, tokens: bool = True) -> dict[str, list[SeenPoint]]:
         wanted = set(items)
         found: dict[str, list[SeenPoint]] = {}
         with self._lock:
             for point in self._seen():
-                if point.item in wanted:
+                if point.item in wanted and (tokens or has_tokens(point.payload)):
                     found.setdefault(point.item, []).append(_copied(point))
         return found
 
@@ -155,7 +155,7 @@ class MemoryIndex:
         best = sorted((-score, identifier) for identifier, score in scores.items() if score > least)
         return [
             Match(identifier, -negative, _read(self._payloads[identifier]))
-            for negative, identifier in best[question.offset : question.offset + question.limit]
+            for negative, identifier in best[: question.limit]
         ]
 
     def _seen(self) -> Iterator[SeenPoint]:

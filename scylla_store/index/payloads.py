@@ -50,6 +50,12 @@ def seen_point(identifier: str, payload: dict[str, Any] | None) -> SeenPoint:
     return SeenPoint(identifier, item if isinstance(item, str) else "", 0, "", payload)
 
 
+def has_tokens(payload: dict[str, Any]) -> bool:
+    """Whether there are tokens in the payload; `Filters.of_items` says the same to the engine."""
+    found = payload.get(TOKENS)
+    return isinstance(found, list) and any(isinstance(token, str) and token for token in found)
+
+
 def is_unchanged(payload: dict[str, Any] | None, fingerprint: str) -> bool:
     """Whether a stored payload still has the fingerprint that was seen; "" is that of one that does not parse."""
     stored = (payload or {}).get("fingerprint") if fingerprint else seen_point("", payload).fingerprint

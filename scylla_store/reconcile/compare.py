@@ -9,7 +9,7 @@ from typing import Any
 from scylla_store import planning
 from scylla_store.clock import past_for_all
 from scylla_store.errors import DamagedRow
-from scylla_store.filters.facts import are_sound
+from scylla_store.filters.facts import are_of_this_way, are_sound
 from scylla_store.index.base import SeenPoint
 from scylla_store.jobs import View
 from scylla_store.points import Recipe, common_payload, drafts
@@ -39,7 +39,15 @@ _OF_THE_RECIPE = ("model", "chunker")
 
 
 def drift_of(
-    view: View, seen: Sequence[SeenPoint], digest: str, recipe: Recipe, *, now: int, skew: int, full: bool = False
+    view: View,
+    seen: Sequence[SeenPoint],
+    digest: str,
+    recipe: Recipe,
+    *,
+    now: int,
+    skew: int,
+    full: bool = False,
+    tokens: bool = True,
 ) -> Drift | None:
     """How the points that were seen differ from the row; None when they are what the row asks for.
 
@@ -48,6 +56,7 @@ def drift_of(
         digest: of the item.
         now, skew: microseconds; an expired row is to be gone when no clock is before its expiry any more.
         full: also works the chunks out anew, and compares all that the points say of them.
+        tokens: whether the points were read with what they say of the document, so that it can be checked.
     """
     row = view.row
     if view.damage is not None or (view.live and row is not None and not is_whole(row)):
@@ -63,7 +72,8 @@ def drift_of(
     if not seen:
         return Drift.MISSING
     common = common_payload(row, recipe, digest, view.mark)
-    wrong = {kind for kind in (_wrong(point.payload, common, recipe.ranges) for point in seen) if kind is not None}
+    ranges = recipe.ranges
+    wrong = {kind for kind in (_wrong(point.payload, common, ranges, tokens) for point in seen) if kind is not None}
     if wrong:
         return next(kind for kind in (Drift.DAMAGED, Drift.STALE, Drift.WRONG_MODEL) if kind in wrong)
     if _count(seen[0]) != len(seen) or sorted(map(_ordinal, seen)) != list(range(len(seen))):
@@ -110,10 +120,11 @@ def _drift_of_the_dead(row: Row, seen: Sequence[SeenPoint], *, now: int, skew: i
     return Drift.EXPIRED if is_over else None
 
 
-def _wrong(payload: dict[str, Any], common: dict[str, Any], ranges: tuple[str, ...]) -> Drift | None:
+def _wrong(payload: dict[str, Any], common: dict[str, Any], ranges: tuple[str, ...], tokens: bool) -> Drift | None:
     """What is wrong with one point of a live row."""
     if common.items() <= payload.items():
-        return None if are_sound(payload, ranges) else Drift.DAMAGED
+        is_sound = are_sound(payload, ranges) if tokens else are_of_this_way(payload, ranges)
+        return None if is_sound else Drift.DAMAGED
     fields = {field for field, value in common.items() if payload.get(field) != value}
     if fields & {"version", "write"}:
         return Drift.STALE

@@ -76,10 +76,10 @@ class Looks:
         self._skew = int(settings.clock.max_clock_skew * SECOND)
         self._grace = int(settings.reconcile.grace * SECOND)
 
-    def seen(self, rows: Sequence[Cells]) -> list[Seen]:
-        """The rows with the points that are there now."""
+    def seen(self, rows: Sequence[Cells], *, full: bool) -> list[Seen]:
+        """The rows with the points that are there now; what these say of the documents is read in a full comparison only."""
         digests = [item_digest(row.id) for row in rows]
-        points = self._index.points_of(digests)
+        points = self._index.points_of(digests, tokens=full)
         return [Seen(row, digest, points.get(digest, [])) for row, digest in zip(rows, digests, strict=True)]
 
     def first(self, page: Sequence[Seen], *, full: bool) -> tuple[list[Suspect], int]:
@@ -90,7 +90,7 @@ class Looks:
         for seen in page:
             view = self._view(seen.row, now)
             dead += view.anchor_only
-            if self._differs(view, seen.points, seen.digest, now, full) is not None:
+            if self._differs(view, seen.points, seen.digest, now, full, tokens=full) is not None:
                 suspects.append(Suspect(seen.row.id, _identity(view)))
         return suspects, dead
 
@@ -155,8 +155,10 @@ class Looks:
     def _view(self, cells: Cells | None, now: int) -> View:
         return View.of(cells, self._recipe, now=now, anchor_only=False, asked=False)
 
-    def _differs(self, view: View, seen: Sequence[SeenPoint], digest: str, now: int, full: bool) -> Drift | None:
-        return drift_of(view, seen, digest, self._recipe, now=now, skew=self._skew, full=full)
+    def _differs(
+        self, view: View, seen: Sequence[SeenPoint], digest: str, now: int, full: bool, *, tokens: bool = True
+    ) -> Drift | None:
+        return drift_of(view, seen, digest, self._recipe, now=now, skew=self._skew, full=full, tokens=tokens)
 
     def _may_wait(self, changed: int, waiting: Waiting) -> bool:
         """Whether the intent of what changed then may be one of those that were too many to read."""

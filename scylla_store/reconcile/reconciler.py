@@ -22,13 +22,14 @@ from scylla_store.identity import SLICES
 from scylla_store.index.base import Index
 from scylla_store.monitoring import tagged
 from scylla_store.points import Recipe
+from scylla_store.reconcile.balance import Balance
 from scylla_store.reconcile.collector import sparing_collector
 from scylla_store.reconcile.compare import Drift
 from scylla_store.reconcile.looks import Looks
 from scylla_store.reconcile.pace import Pace
 from scylla_store.reconcile.rebuild import Rebuild
 from scylla_store.reconcile.repairs import file_repairs
-from scylla_store.reconcile.rounds import END, POINTS, ROWS, ReconcileReport, Reports, Round
+from scylla_store.reconcile.rounds import END, ORPHANS, POINTS, ROWS, ReconcileReport, Reports, Round
 from scylla_store.reconcile.steps import Steps
 from scylla_store.registry import Registry
 from scylla_store.settings.options import Settings
@@ -93,6 +94,7 @@ class Reconciler:
         self._reports = Reports(database, self._settings.reports)
         self._name = f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}"
         self._held_until = 0.0
+        self._balance: Balance | None = None
         self._busy = threading.Lock()
 
     def run(
@@ -107,7 +109,7 @@ class Reconciler:
         """One whole round, or the rest of an interrupted one that was asked for in the same way.
 
         Args:
-            full: chunks are worked out anew too, and nothing slows it down but `max_rate`.
+            full: chunks and tokens are worked out anew too, and nothing slows it down but `max_rate`.
             dry_run: nothing is changed anywhere: no repairs, no position, no report.
             max_rate: items a second; None: that of the settings, for a full one none.
             patience: seconds to wait while another reconciliation is at work.
@@ -124,7 +126,7 @@ class Reconciler:
         self._wait_for_lease(patience)
         with self._released(), sparing_collector():
             walk = self._resumed("call", full=full)
-            steps = self._steps(walk, rate)
+            steps = self._steps(walk, rate, self._balance_of(walk))
             while walk.phase != END:
                 self._take(walk, steps)
                 told(_progress(walk))
@@ -133,7 +135,7 @@ class Reconciler:
     def _compared(self, full: bool, rate: float | None, told: Callable[[Progress], None]) -> ReconcileReport:
         """A round that leaves no trace."""
         walk = Round.new(by="call", full=full, dry_run=True, now=self._clock())
-        steps = self._steps(walk, rate)
+        steps = self._steps(walk, rate, Balance(walk))
         with sparing_collector():
             while walk.phase != END:
                 steps.take()
@@ -154,7 +156,7 @@ class Reconciler:
         with self._released(), sparing_collector():
             end = self._monotonic() + seconds
             walk = self._resumed("beat", full=False)
-            steps = self._steps(walk, self._settings.max_rate)
+            steps = self._steps(walk, self._settings.max_rate, self._balance_of(walk))
             while walk.phase != END:
                 self._take(walk, steps)
                 if self._monotonic() >= end:
@@ -223,10 +225,15 @@ class Reconciler:
         self._file(walk)
         return walk
 
-    def _steps(self, walk: Round, rate: float | None) -> Steps:
+    def _balance_of(self, walk: Round) -> Balance | None:
+        """Kept from one piece of a round to the next; held by whoever has the lease."""
+        self._balance = Balance.of(walk, self._balance)
+        return self._balance
+
+    def _steps(self, walk: Round, rate: float | None, balance: Balance | None) -> Steps:
         pace = Pace(rate, self._sleep, self._monotonic)
         return Steps(
-            walk, pace, self._database, self._index, self._registry, self._looks, self._clock, reads_ahead=self._reads_ahead
+            walk, pace, self._database, self._index, self._registry, self._looks, self._clock, balance, reads_ahead=self._reads_ahead
         )  # fmt: skip
 
     def _take(self, walk: Round, steps: Steps) -> None:
@@ -273,6 +280,7 @@ def _name(by: str) -> str:
 def _progress(walk: Round) -> Progress:
     counts = walk.counts
     rows = min(0.99, counts["scanned"] / max(1, counts["points"]))
-    part = {POINTS: min(1.0, walk.slice / SLICES) / 2, ROWS: 0.5 + rows / 2}.get(walk.phase, 1.0)
+    slices = min(1.0, walk.slice / SLICES)
+    part = {POINTS: slices * 0.3, ROWS: 0.3 + rows * 0.6, ORPHANS: 0.9 + slices / 10}.get(walk.phase, 1.0)
     drift = sum(counts[kind.value] for kind in Drift)
     return Progress(walk.phase, part, counts["points"], counts["scanned"], drift, counts["repaired"])

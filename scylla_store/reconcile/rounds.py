@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 _REPORTS = "reconcile.reports"
 _EXAMPLES = 20
-POINTS, ROWS, NAMESPACES, LETTERS, END = "points", "rows", "namespaces", "letters", "end"
+POINTS, ROWS, ORPHANS, NAMESPACES, LETTERS, END = "points", "rows", "orphans", "namespaces", "letters", "end"
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ class Round:
     """A reconciliation on its way. Stored after every step, so that whoever goes on begins with the next one.
 
     Attributes:
-        phase: points -> rows, rows -> points, the list of namespaces, the dead letters, the end.
-        slice, width: the slices at hand in the first phase (`SLICES` stands for points in none); after: where in them, or in the letters.
+        phase: points, rows -> points, points -> rows, the list of namespaces, the dead letters, the end.
+        slice, width: the slices at hand where points are walked (`SLICES` stands for points in none); after: where in them, or in the letters.
         position: where in the rows, or in the namespaces.
         filing: items whose repair is being filed: the next one who goes on files them again, which does no harm.
     """

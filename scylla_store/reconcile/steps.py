@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from scylla_store.clock import SECOND, Clock
 from scylla_store.database.base import Database, Position
@@ -11,10 +11,11 @@ from scylla_store.identity import SLICES, ItemId, item_digest
 from scylla_store.index.base import Index, SeenPoint
 from scylla_store.points import item_of
 from scylla_store.reconcile.ahead import Ahead
+from scylla_store.reconcile.balance import Balance
 from scylla_store.reconcile.compare import Drift
 from scylla_store.reconcile.looks import Looks, Seen, Suspect
 from scylla_store.reconcile.pace import Pace
-from scylla_store.reconcile.rounds import END, LETTERS, NAMESPACES, POINTS, ROWS, Round
+from scylla_store.reconcile.rounds import END, LETTERS, NAMESPACES, ORPHANS, POINTS, ROWS, Round
 from scylla_store.registry import REGISTER_AGAIN, Registry
 from scylla_store.rows import Cells
 
@@ -35,14 +36,15 @@ _Page = tuple[list[SeenPoint], "str | None"]
 class Steps:
     """Takes one round on, step by step. While a page is compared, the points of the next two are read, and the rows after those.
 
-    Phase 1, points -> rows, slice by slice: points of items that have no row, and points that do not say whose they are.
-    Phase 2, rows -> points: all other differences. Phase 3: namespaces without items leave the list.
-    Phase 4: dead letters that were discarded are counted.
-    Each item is counted in one phase only: in the first when it has no row, in the second when it has one.
+    Phase 1, the points, slice by slice: those that do not say whose they are. Phase 2, rows -> points: all differences of
+    items that have a row. Phase 3, points -> rows: points of items that have none, in the slices whose points are not just
+    those that the rows had (see `Balance`). Phase 4: namespaces without items leave the list. Phase 5: dead letters that were
+    discarded are counted. Each item is counted in one phase only: in the third when it has no row, in the second when it has one.
     """
 
     def __init__(
-        self, walk: Round, pace: Pace, database: Database, index: Index, registry: Registry, looks: Looks, clock: Clock, *, reads_ahead: bool
+        self, walk: Round, pace: Pace, database: Database, index: Index, registry: Registry, looks: Looks, clock: Clock,
+        balance: Balance | None, *, reads_ahead: bool,
     ) -> None:  # fmt: skip
         self._walk = walk
         self._pace = pace
@@ -53,40 +55,66 @@ class Steps:
         self._registry = registry
         self._looks = looks
         self._clock = clock
+        self._balance = balance
 
     def take(self) -> None:
         """One step, at the pace; the round says then where it is, and which repairs are due."""
         before = self._done()
         phases: dict[str, Callable[[], None]] = {
-            POINTS: self._points, ROWS: self._rows, NAMESPACES: self._namespaces, LETTERS: self._letters
+            POINTS: self._points, ROWS: self._rows, ORPHANS: self._orphans,
+            NAMESPACES: self._namespaces, LETTERS: self._letters,
         }  # fmt: skip
         phases[self._walk.phase]()
+        if self._balance is not None:
+            self._balance.leave(self._walk)
         self._pace.keep(self._done() - before)
 
     def _done(self) -> int:
-        return sum(self._walk.counts[what] for what in ("scanned", "points", "letters"))
+        return sum(self._walk.counts[what] for what in ("scanned", "points", "met_again", "letters"))
 
-    # -- points -> rows
+    # -- points, and points -> rows
 
     def _points(self) -> None:
         """Some slices, or a part of large ones; after the last one the points that are in none."""
-        walk, met, seen = self._walk, dict[ItemId, str](), 0
-        while seen < self._pace.step and walk.phase == POINTS:
-            found, after = self._pages.take(self._read_points, walk.slice, walk.width, walk.after)
-            _pass(walk, len(found), after)
-            if walk.phase == POINTS:
-                self._pages.start(self._read_points, walk.slice, walk.width, walk.after)
-            if walk.after is None and walk.slice + walk.width < SLICES:  # unless the width changes, that follows
-                self._pages.start(self._read_points, walk.slice + walk.width, walk.width, None)
-            seen += len(found)
+        for slices, found in self._pages_of_points(ROWS):
+            self._walk.counts["points"] += len(found)
+            for point in found:
+                if item_of(point) is None:
+                    self._walk.found(Drift.DAMAGED, point.id)
+                elif self._balance is not None:
+                    self._balance.met(point, slices)
+
+    def _orphans(self) -> None:
+        """The same, of the slices that may have points without a row."""
+        met: dict[ItemId, str] = {}
+        for _, found in self._pages_of_points(NAMESPACES):
+            self._walk.counts["met_again"] += len(found)
             for point in found:
                 item = item_of(point)
-                if item is None:
-                    walk.found(Drift.DAMAGED, point.id)
-                else:
+                if item is not None:
                     met[item] = min(point.id, met.get(item, point.id))
-        walk.counts["points"] += seen
         self._judge(self._looks.absent(met))
+
+    def _pages_of_points(self, following: str) -> Iterator[tuple[range | None, list[SeenPoint]]]:
+        """The next pages of points with their slices, as many as one step has; after the last one comes the following phase."""
+        walk, phase, seen = self._walk, self._walk.phase, 0
+        walk.slice = self._next(walk.slice) if walk.after is None else walk.slice
+        while seen < self._pace.step and walk.phase == phase:
+            slices = _slices(walk.slice, walk.width)
+            found, after = self._pages.take(self._read_points, walk.slice, walk.width, walk.after)
+            _pass(walk, len(found), after, following)
+            if walk.phase == phase:
+                walk.slice = self._next(walk.slice) if walk.after is None else walk.slice
+                self._pages.start(self._read_points, walk.slice, walk.width, walk.after)
+            if walk.after is None and walk.slice + walk.width < SLICES:  # unless the width changes, that follows
+                self._pages.start(self._read_points, self._next(walk.slice + walk.width), walk.width, None)
+            seen += len(found)
+            yield slices, found
+
+    def _next(self, number: int) -> int:
+        """The next slice to walk, this one or a later one."""
+        balance = self._balance
+        return number if balance is None or self._walk.phase != ORPHANS else balance.next_open(number)
 
     def _read_points(self, first: int, width: int, after: str | None) -> _Page:
         return self._index.slices(_slices(first, width), after=after, limit=min(self._pace.step, _POINTS))
@@ -103,7 +131,7 @@ class Steps:
                 walk.skip(exc)
                 continue
             if not page:
-                walk.phase, walk.position = NAMESPACES, None
+                walk.phase, walk.position, walk.slice, walk.width, walk.after = ORPHANS, None, 0, 1, None
                 break
             walk.position = page[-1].row.id
             self._pages.start(self._read_rows, walk.position)
@@ -111,10 +139,19 @@ class Steps:
                 self._registry.register({seen.row.id.namespace for seen in page})
             some, dead = self._looks.first(page, full=walk.full)
             suspects += some
+            self._account(page, some)
             walk.counts["dead"] += dead
             compared += len(page)
         walk.counts["scanned"] += compared
         self._judge(suspects)
+
+    def _account(self, page: Sequence[Seen], suspects: Sequence[Suspect]) -> None:
+        """Takes the points of sound rows out of the balance."""
+        if self._balance is not None:
+            differing = {suspect.item for suspect in suspects}
+            for seen in page:
+                if seen.row.id not in differing:
+                    self._balance.matched(seen.digest, seen.points)
 
     def _read_rows(self, after: Position | None) -> list[Seen]:
         """A page of rows with their points; in the thread that reads ahead, if there is one."""
@@ -122,7 +159,7 @@ class Steps:
         if rows:
             self._scans.start(self._scan, rows[-1].id)
             self._pages.start(self._read_rows, rows[-1].id)
-        return self._looks.seen(rows)
+        return self._looks.seen(rows, full=self._walk.full)
 
     def _scan(self, after: Position | None) -> list[Cells]:
         return self._database.scan(after=after, limit=min(self._pace.step, _ROWS))
@@ -181,12 +218,13 @@ def _slices(first: int, width: int) -> range | None:
     return range(first, first + width if first + width < SLICES else _BEYOND)
 
 
-def _pass(walk: Round, found: int, after: str | None) -> None:
-    """Moves the round behind a page of points."""
+def _pass(walk: Round, found: int, after: str | None, following: str) -> None:
+    """Moves the round behind a page of points; behind the last one into the phase that follows."""
     first, walk.after = walk.after is None, after
     if after is None:
         is_over = walk.slice >= SLICES
-        walk.phase, walk.slice = (ROWS, SLICES) if is_over else (POINTS, min(SLICES, walk.slice + walk.width))
+        walk.phase = following if is_over else walk.phase
+        walk.slice = SLICES if is_over else min(SLICES, walk.slice + walk.width)
         walk.width = _width(walk.width, found if first else _POINTS)
 
 

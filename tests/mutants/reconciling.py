@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant, mutant
 
 _TESTS = "tests/unit/reconcile/test_reconciler.py"
+_BALANCE = "tests/unit/reconcile/test_balance.py"
 _LATE = "it only adds work or noise: repairs are intents of the sync protocol, which does no harm to what is right"
 
 RECONCILING: tuple[Mutant, ...] = (
@@ -75,6 +76,24 @@ RECONCILING: tuple[Mutant, ...] = (
         "        self._judge(self._looks.absent(met))\n",
         "        self._judge([])\n",
         _TESTS,
+    ),
+    mutant(
+        "reconcile: who goes on with another's round thinks that it has met all points",
+        "What is not in the balance is balanced.",
+        "reconcile/balance.py",
+        '        return cls(walk) if walk.phase == POINTS and not walk.counts["points"] and not walk.slice else None\n',
+        "        return cls(walk)\n",
+        _BALANCE,
+        unseen="the reconciliations of schedules are not cut between processes",
+    ),
+    mutant(
+        "reconcile: a point counts in the slice of its item, wherever it says that it is",
+        "A point is in the slice of its item.",
+        "reconcile/balance.py",
+        "        if number in slices:\n            self._sums",
+        "        if True:\n            self._sums",
+        _BALANCE,
+        unseen="nobody in a schedule writes points with another slice",
     ),
     mutant(
         "reconcile: orphans are judged by the first look at their rows",

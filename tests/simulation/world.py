@@ -511,8 +511,12 @@ def _seeded(seed: int, monotonic: Callable[[], float]) -> Iterator[None]:
             for module in ("intents", "writes", "database.walk", "reconcile.repairs"):
                 patches.enter_context(mock.patch(f"scylla_store.{module}.SHARDS", 1))
             patches.enter_context(mock.patch("scylla_store.database.walk._MAX_SLOTS", 60))
-            patches.enter_context(mock.patch("scylla_store.points.item_slice", lambda digest: int(digest[0], 16) % 2))
-            patches.enter_context(mock.patch("scylla_store.reconcile.steps.SLICES", 2))
+            for module in ("points", "reconcile.balance"):
+                patches.enter_context(
+                    mock.patch(f"scylla_store.{module}.item_slice", lambda digest: int(digest[0], 16) % 2)
+                )
+            for module in ("steps", "balance"):
+                patches.enter_context(mock.patch(f"scylla_store.reconcile.{module}.SLICES", 2))
             yield
     finally:
         random.setstate(state)

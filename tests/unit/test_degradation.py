@@ -20,7 +20,7 @@ QUICKLY = replace(SETTINGS, breaker=BreakerSettings(failures=OPENS_AT, reset=60.
 
 def away(core: Core, error: Exception) -> None:
     """The index answers nothing but this from now on."""
-    core.index.points_of = lambda items: raises(error)  # type: ignore[method-assign, assignment, func-returns-value]
+    core.index.points_of = lambda items, tokens=True: raises(error)  # type: ignore[method-assign, assignment, func-returns-value]
 
 
 def work_often(core: Core, times: int) -> None:

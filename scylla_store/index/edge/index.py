@@ -112,9 +112,9 @@ class QdrantEdge:
             self._open()
             return True
 
-    def points_of(self, items: Sequence[str]) -> dict[str, list[SeenPoint]]:
+    def points_of(self, items: Sequence[str], *, tokens: bool = True) -> dict[str, list[SeenPoint]]:
         found: dict[str, list[SeenPoint]] = {}
-        condition = self._filters.of_items(items)
+        condition = self._filters.of_items(items, tokens=not tokens)
         points, after = self._scroll(condition, None, _PAGE)
         while after is not None:
             more, after = self._scroll(condition, after, _PAGE)
@@ -166,7 +166,6 @@ class QdrantEdge:
     def _request(self, question: Question) -> engine.QueryRequest:
         return engine.QueryRequest(
             question.limit,
-            offset=question.offset,
             query=engine.Query.Nearest([float(number) for number in question.vector], using=VECTOR),
             filter=self._filters.live(question.prefix, question.now, question.where),
             score_threshold=None if question.min_score is None else lower_bound(question.min_score),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qdrant_client import models
 
     from scylla_store.index.server.filters import ServerFilters
+    from scylla_store.index.server.scrolling import Payload
 
 _PAGE = 1000
 
@@ -49,13 +50,16 @@ class QdrantServer:
 
         return self._connection.call(lambda client: set_up(client, self._connection.settings, specification))
 
-    def points_of(self, items: Sequence[str]) -> dict[str, list[SeenPoint]]:
+    def points_of(self, items: Sequence[str], *, tokens: bool = True) -> dict[str, list[SeenPoint]]:
+        from qdrant_client import models
+
         found: dict[str, list[SeenPoint]] = {}
+        payload = True if tokens else models.PayloadSelectorExclude(exclude=UNREAD)
         for some in by_number(items):
-            condition = self._filters.of_items(some)
-            points, after = self._scroll(condition, None, _PAGE)
+            condition = self._filters.of_items(some, tokens=not tokens)
+            points, after = self._scroll(condition, None, _PAGE, payload=payload)
             while after is not None:
-                more, after = self._scroll(condition, after, _PAGE)
+                more, after = self._scroll(condition, after, _PAGE, payload=payload)
                 points += more
             for point in points:
                 found.setdefault(point.item, []).append(point)
@@ -143,7 +147,6 @@ class QdrantServer:
                 using=VECTOR,
                 filter=self._filters.live(question.prefix, question.now, question.where),
                 limit=question.limit,
-                offset=question.offset,
                 with_payload=models.PayloadSelectorExclude(exclude=UNREAD),
                 score_threshold=None if question.min_score is None else lower_bound(question.min_score),
             )
@@ -179,7 +182,7 @@ class QdrantServer:
         self._connection.call(lambda client: client.delete(self._name, selector, wait=True, ordering=medium))
 
     def _scroll(
-        self, condition: Any, after: str | None, limit: int, *, payload: bool | list[str] = True
+        self, condition: Any, after: str | None, limit: int, *, payload: Payload = True
     ) -> tuple[list[SeenPoint], str | None]:
         """Points by id. The server begins with its offset, we begin after it."""
         from scylla_store.index.server.scrolling import Scroll, scroll

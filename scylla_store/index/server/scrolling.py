@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Union, cast
 
 from scylla_store.index.base import Along, SeenPoint
 from scylla_store.index.payloads import seen_point
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient, models
+
+    Payload = Union[bool, list[str], models.PayloadSelectorExclude]
 
 _PATH = "/collections/{collection_name}/points/scroll"
 
@@ -17,7 +19,7 @@ class Scroll(NamedTuple):
     """What to read: points that match, by id, from `start` on, or along a field.
 
     Attributes:
-        payload: True, or the names of fields.
+        payload: True, or the names of fields, or those that are left out.
         along: instead of `start`.
     """
 
@@ -25,7 +27,7 @@ class Scroll(NamedTuple):
     condition: models.Filter
     start: str | None
     limit: int
-    payload: bool | list[str]
+    payload: Payload
     consistency: models.ReadConsistencyType | None
     along: Along | None = None
 

@@ -34,6 +34,21 @@ def test_a_seen_point_has_its_whole_payload(index: Index) -> None:
     assert (seen.id, seen.item, seen.payload) == (wanted.id, wanted.payload["item"], wanted.payload)
 
 
+def test_without_tokens_points_that_have_none_are_left_out(index: Index) -> None:
+    # Given points of one item: with tokens, without any, and with something else in their place
+    tokens: list[object] = [["x", "y"], ["z"], [], [""], 7, None]
+    wanted = [point("a", part, tokens=said) for part, said in enumerate(tokens)] + [point("a", len(tokens))]
+    index.upsert(wanted, at_most=NOW)
+    # When they are asked for without
+    [found] = index.points_of([digest("a")], tokens=False).values()
+    # Then those with tokens are there, and all of what else they say
+    assert {seen.id for seen in found} == {point("a", part).id for part in (0, 1)}
+    assert [{**seen.payload, "tokens": 0} for seen in found] == [
+        {**one.payload, "tokens": 0} for seen in found for one in wanted if one.id == seen.id
+    ]
+    assert len(index.points_of([digest("a")])[digest("a")]) == len(wanted)
+
+
 def test_vectors_come_back_as_directions_and_anchors_have_none(index: Index) -> None:
     # Given a vector that is not of length 1, and an anchor
     index.upsert([point("a", vector=[3.0, 4.0, 0.0, 0.0]), point("b", vector=None)], at_most=NOW)
@@ -83,12 +98,12 @@ def test_a_query_finds_the_nearest_first_with_its_cosine(index: Index) -> None:
     assert found[0].id == point("0").id
 
 
-def test_limit_and_offset_cut_pages_that_follow_each_other(index: Index) -> None:
+def test_the_nearest_come_first_as_many_as_the_limit_says(index: Index) -> None:
     index.upsert([point(str(angle), vector=angled(angle)) for angle in range(10)], at_most=NOW)
 
-    pages = [keys(index, limit=4, offset=offset) for offset in (0, 4, 8, 12)]
+    found = [keys(index, limit=limit) for limit in (1, 4, 10, 12)]
 
-    assert pages == [["0", "1", "2", "3"], ["4", "5", "6", "7"], ["8", "9"], []]
+    assert found == [list("0123456789")[:limit] for limit in (1, 4, 10, 10)]
 
 
 def test_each_of_several_questions_has_its_own_answer(index: Index) -> None:
@@ -103,14 +118,14 @@ def test_each_of_several_questions_has_its_own_answer(index: Index) -> None:
     answers = index.query(
         [
             Question(angled(0), under, NOW, 10),
-            Question(angled(90), under, NOW, 1, offset=1),
+            Question(angled(90), under, NOW, 1),
             Question(angled(90), under, NOW, 10, min_score=0.8),
             Question(angled(90), under, NOW - 1, 10, min_score=0.9),
             Question(angled(0), None, NOW, 10, where=OneOf("tokens", ("b",))),
         ]
     )
     # Then each has the answer that it has alone
-    assert [[match.payload["key"] for match in found] for found in answers[:3]] == [["0", "60", "90"], ["60"], ["90", "60"]]
+    assert [[match.payload["key"] for match in found] for found in answers[:3]] == [["0", "60", "90"], ["90"], ["90", "60"]]
     assert {match.payload["key"] for match in answers[3]} == {"90", "mortal"}
     assert [match.payload["namespace"] for match in answers[4]] == [["b"]] * 3
     assert index.query([]) == []
@@ -131,7 +146,7 @@ def test_min_score_keeps_what_reaches_it(index: Index) -> None:
     assert keys(index, min_score=0.7) == ["0", "45"]
     assert keys(index, min_score=1.0) == ["0"]
     assert keys(index, min_score=0.0) == ["0", "45", "90"]
-    assert keys(index, min_score=-1.0, limit=1, offset=1) == ["45"]
+    assert keys(index, min_score=-1.0, limit=2) == ["0", "45"]
 
 
 def test_equally_near_points_are_all_found_by_a_limit_that_holds_them(index: Index) -> None:

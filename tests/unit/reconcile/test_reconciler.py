@@ -117,6 +117,18 @@ PLANTS: list[tuple[Drift, Callable[[Core], None]]] = [
 ]
 
 
+def test_tokens_that_are_not_the_documents_are_found_by_a_full_comparison() -> None:
+    core = indexed()
+    right = everything(core)
+    alter(core, item(1), tokens=["another"])
+    assert kinds(run(core)) == {}
+
+    assert kinds(run(core, full=True)) == {"damaged": 1}
+
+    settle(core)
+    assert everything(core) == right
+
+
 @pytest.mark.parametrize(("kind", "plant"), PLANTS)
 def test_what_is_planted_is_counted_once_repaired_and_gone(kind: Drift, plant: Callable[[Core], None]) -> None:
     # Given documents whose points are right
@@ -445,7 +457,7 @@ def test_one_that_lost_its_lease_stops() -> None:
 def test_beat_goes_on_piece_by_piece_and_reports_at_the_end() -> None:
     core = indexed(3)
     remove(core, item(1), 0)
-    reports = [core.parts.reconciler.go_on(0.0) for _ in range(4)]
+    reports = [core.parts.reconciler.go_on(0.0) for _ in range(5)]
 
     [report] = [report for report in reports if report is not None]
     assert (kinds(report), report.by, report.scanned) == ({"incomplete": 1}, "beat", 3)
