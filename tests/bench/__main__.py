@@ -13,6 +13,7 @@ from rich.console import Console
 from tests.bench import (
     contending,
     embedded,
+    every_fault,
     faults,
     growth,
     indexing,
@@ -47,6 +48,8 @@ BENCHES: dict[str, Measure] = {
     "growth": growth.growth,
     "faults": faults.faults,
 }
+LONG: dict[str, Measure] = {"every_fault": every_fault.every_fault}
+"""Only when it is named: half an hour, and three Cassandra nodes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measured(name: str, servers: Servers, quick: bool, console: Console) -> list[Row]:
     began = time.monotonic()
     try:
-        rows = BENCHES[name](servers, quick)
+        rows = {**BENCHES, **LONG}[name](servers, quick)
     except Missing as missing:
         console.print(f"{name}: left out, {missing}")
         return []
@@ -79,7 +82,9 @@ def _measured(name: str, servers: Servers, quick: bool, console: Console) -> lis
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller sizes: about a minute")
-    parser.add_argument("--only", action="append", choices=list(BENCHES), metavar="NAME", help=", ".join(BENCHES))
+    parser.add_argument(
+        "--only", action="append", choices=[*BENCHES, *LONG], metavar="NAME", help=", ".join([*BENCHES, *LONG])
+    )
     parser.add_argument("--json", type=Path, default=Path("bench-results.json"), help="where the figures are kept")
     parser.add_argument("--markdown", type=Path, help="also write the table there")
     return parser
