@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from scylla_store.errors import ConfigurationError, StoreClosed
+from scylla_store.receipts import Receipt, wait_for
 from scylla_store.wiring import Parts
 
 Store = TypeVar("Store", bound="Lifecycle")
@@ -44,6 +45,10 @@ class Lifecycle:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _wait_for(self, receipts: list[Receipt], timeout: float) -> None:
+        """Returns when these writes are searchable; see `Receipt.wait`."""
+        wait_for(receipts, timeout)
 
     def _started(self) -> Parts:
         if not self._ready:

@@ -104,3 +104,8 @@ def checked_seconds(seconds: object, argument: str) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
         raise ValidationError(f"{argument} must be a number of seconds of 0 or more, not {shown(seconds)}")
     return min(seconds, _LONGEST_WAIT)
+
+
+def checked_wait(wait: float | None) -> float | None:
+    """What a write's `wait` says: seconds, or None for not at all; raises ValidationError."""
+    return None if wait is None else checked_seconds(wait, "wait")

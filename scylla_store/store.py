@@ -1,4 +1,8 @@
-"""The store: everything an application does with documents, on one page."""
+"""The store: everything an application does with documents, on one page.
+
+What it does under a condition (`put_if_not_exists`, `compare_and_set`, `update` and the others) is in conditional_writes.py, what an
+operator does (`setup`, `status`, `reconcile`, `dead_letters` and the others) in operating.py.
+"""
 
 from __future__ import annotations
 
@@ -9,40 +13,32 @@ from scylla_store.arguments import checked_flag
 from scylla_store.batch import Operation
 from scylla_store.batch import run as run_batch
 from scylla_store.clock import Clock, system_clock
+from scylla_store.conditional_writes import ConditionalWrites, Index_
 from scylla_store.database.base import Database
-from scylla_store.dead_letters import DeadLetters
 from scylla_store.deleting import delete_namespace
 from scylla_store.dispatch import Dispatcher
 from scylla_store.embedders.base import Embedder, EmbedFunction
 from scylla_store.filters import parse_filter
-from scylla_store.health import Examination, Health
 from scylla_store.identity import Namespace, checked_namespace, namespace_digest
 from scylla_store.index.base import Index
 from scylla_store.items import Hits, Item, Page, Put
-from scylla_store.lifecycle import Lifecycle
-from scylla_store.outcomes import Condition, Outcome, if_absent, if_present, if_version
+from scylla_store.operating import Operating
 from scylla_store.patterns import LabelPattern
 from scylla_store.pipeline import Pipeline, put_stream
 from scylla_store.reads import checked_limit
-from scylla_store.receipts import Receipt, checked_seconds, wait_for
-from scylla_store.reconcile import Progress, ReconcileReport, check_request, resync
-from scylla_store.rows import IndexSpec
+from scylla_store.receipts import Receipt, checked_wait
 from scylla_store.search import Terms
 from scylla_store.settings.options import Settings
-from scylla_store.status import Status, read_status
 from scylla_store.ttls import DEFAULT_TTL, Ttl
-from scylla_store.updates import KEEP, Keep, Patch
 from scylla_store.wiring import Parts
 from scylla_store.writes import Change
 
 Receipts = list[Receipt]
 Items = list[Item | None]
 Answers = list[Hits]
-Index_ = IndexSpec | list[str]
-Seconds = float | None
 
 
-class ScyllaStore(Lifecycle):
+class ScyllaStore(ConditionalWrites, Operating):
     """A document store that can be searched by meaning.
 
     `put` writes to the database and returns; embedding and indexing follow in the background. Safe to share between
@@ -195,88 +191,11 @@ class ScyllaStore(Lifecycle):
         return run_batch(self, operations)
 
     def _write(self, changes: list[Change], wait: float | None) -> Receipts:
-        timeout = _checked_wait(wait)
+        timeout = checked_wait(wait)
         receipts = self._started().writer.write(changes) if changes else []
         if timeout is not None:
             self._wait_for(receipts, timeout)
         return receipts
-
-    def _wait_for(self, receipts: Receipts, timeout: float) -> None:
-        wait_for(receipts, timeout)
-
-    # -- writing under a condition: docs/howto/conditional-writes.md
-
-    def put_if_not_exists(
-        self, namespace: Sequence[str], key: str, value: dict[str, Any], *,
-        index: Index_ = None, ttl: Ttl = DEFAULT_TTL, wait: Seconds = None,
-    ) -> Outcome:  # fmt: skip
-        """As `put`, if there is no such document: one that has expired or was deleted is none.
-
-        The outcome of this and the following methods is true when the write was applied; `outcome.current` is the document
-        after it, or the one that stood in its way, and `outcome.receipt` tells how far an applied one is on its way.
-
-        Raises (all of them):
-            ValidationError: an argument is wrong; nothing was written.
-            Contended: other writes came first again and again; nothing was written. DatabaseUnavailable: the same.
-            OutcomeUnknown: the answer was lost and what became of the write could not be read: read before you go on.
-        """
-        return self._write_if(if_absent, self._started().writer.check_put(Put(namespace, key, value, index, ttl)), wait)
-
-    def update_if_exists(
-        self, namespace: Sequence[str], key: str, value: dict[str, Any], *,
-        index: Index_ = None, ttl: Ttl = DEFAULT_TTL, wait: Seconds = None,
-    ) -> Outcome:  # fmt: skip
-        """As `put`, if there is such a document, whatever its version is."""
-        return self._write_if(if_present, self._started().writer.check_put(Put(namespace, key, value, index, ttl)), wait)
-
-    def compare_and_set(
-        self, namespace: Sequence[str], key: str, value: dict[str, Any], *, expected_version: int,
-        index: Index_ = None, ttl: Ttl = DEFAULT_TTL, wait: Seconds = None,
-    ) -> Outcome:  # fmt: skip
-        """As `put`, if the document has this version: that of an item or of a receipt."""
-        change = self._started().writer.check_put(Put(namespace, key, value, index, ttl))
-        return self._write_if(if_version(expected_version), change, wait)
-
-    def delete_if_exists(self, namespace: Sequence[str], key: str, *, wait: Seconds = None) -> Outcome:
-        """As `delete`, if there is such a document."""
-        return self._write_if(if_present, self._started().writer.check_delete(namespace, key), wait)
-
-    def delete_if_version(
-        self, namespace: Sequence[str], key: str, *, expected_version: int, wait: Seconds = None
-    ) -> Outcome:
-        """As `delete`, if the document has this version."""
-        return self._write_if(if_version(expected_version), self._started().writer.check_delete(namespace, key), wait)
-
-    def update(
-        self, namespace: Sequence[str], key: str, patch: Patch, *, attempts: int = 10,
-        index: Index_ | Keep = KEEP, ttl: Ttl | Keep = KEEP, wait: Seconds = None,
-    ) -> Outcome:  # fmt: skip
-        """Changes a document in place, again and again until nobody else has written it in between.
-
-        It goes on expiring when it would have, and being indexed as it was, unless `ttl` or `index` is given. When there is no
-        such document, nothing is written.
-
-        Args:
-            patch: a merge patch (RFC 7396: null removes a field, an array is replaced as a whole), or a function that gets a
-                copy of the value and returns the whole new one. It is called in each attempt, and must have no other effect.
-            attempts: 1 to 10,000.
-
-        Raises:
-            Contended: other writes came first as often as that; nothing was written.
-        """
-        timeout = _checked_wait(wait)
-        updater = self._started().updater
-        outcome = updater.update(namespace, key, patch, attempts=attempts, index=index, ttl=ttl)
-        return self._after(outcome, timeout)
-
-    def _write_if(self, condition: Condition, change: Change, wait: Seconds) -> Outcome:
-        timeout = _checked_wait(wait)
-        return self._after(self._started().conditional.write(change, condition), timeout)
-
-    def _after(self, outcome: Outcome, timeout: Seconds) -> Outcome:
-        if outcome.receipt is not None and timeout is not None:
-            self._wait_for([outcome.receipt], timeout)
-        return outcome
 
     # -- reading
 
@@ -417,67 +336,3 @@ class ScyllaStore(Lifecycle):
         parts.open_index()
         digest = namespace_digest(namespace) if namespace else None
         return parts.index.count(prefix=digest, now=parts.clock.now())
-
-    # -- operating
-
-    def setup(self) -> None:
-        """Makes schema, collection and payload indexes; idempotent, never alters what it did not make."""
-        self.parts.database.setup()
-        self.parts.set_up_index()
-        self.parts.rebuild.set_up()
-
-    @property
-    def dead_letters(self) -> DeadLetters:
-        """What could not be indexed: list, get, counts, replay, discard."""
-        return DeadLetters(self._started().database, self._parts.publisher, self._parts.clock)
-
-    def status(self, exact: bool = False) -> Status:
-        """How far the index is behind: the last drain's summary and its age, or exact counts."""
-        return read_status(self.parts, exact=exact)
-
-    def reconcile(
-        self,
-        full: bool = False,
-        dry_run: bool = False,
-        *,
-        max_rate: float | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> ReconcileReport:
-        """Compares all documents with the index, and files repairs for what differs; the workers carry them out.
-
-        It goes on where an interrupted one stopped. What is just being written or indexed is no difference.
-
-        Args:
-            full: compares all that points say of chunks and values too, without `reconcile.max_rate`.
-            dry_run: compares only; changes nothing.
-            max_rate: rows and points a second at most, instead of the settings' rate.
-            on_progress: called after every step.
-
-        Raises:
-            LeaseLost: another reconciliation is at work. TransientError: call again, it goes on where it stopped.
-        """
-        check_request(full=full, dry_run=dry_run, max_rate=max_rate, on_progress=on_progress)
-        parts = self._started()
-        parts.open_index()
-        return parts.reconciler.run(full=full, dry_run=dry_run, max_rate=max_rate, on_progress=on_progress)
-
-    def resync(self, prefix: Sequence[str]) -> int:
-        """Has every document under the prefix looked after again; returns how many.
-
-        Points that are right stay as they are, and no text is embedded twice. Dead letters stay: see `dead_letters.replay`.
-        """
-        namespace = checked_namespace(prefix, argument="prefix", prefix=True)
-        parts = self._started()
-        return resync(parts.database, parts.reader, parts.clock.now, namespace)
-
-    def health(self) -> dict[str, Health]:
-        """One line for each dependency, and for the work in the background: ok, degraded or down, latency, reason."""
-        return Examination(self.parts).lines()
-
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Hands everything collected to the broker now; False when that took longer than `timeout` seconds."""
-        return self.parts.publisher.flush(checked_seconds(timeout, "timeout"))
-
-
-def _checked_wait(wait: Seconds) -> Seconds:
-    return None if wait is None else checked_seconds(wait, "wait")
