@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console()
     rows: list[Row] = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ended by a signal, it takes with it what it started
     command = ["python", "-m", "tests.bench", *(sys.argv[1:] if arguments is None else arguments)]
     with machine() as servers:
         for name in options.only or BENCHES:
