@@ -1,4 +1,7 @@
-"""Export and load between a cluster and an embedded store, both ways, killed once on each side: the same documents are found."""
+"""Export and load between a cluster and an embedded store, both ways, killed once on each side: the same documents are found.
+
+SCYLLA_STORE_TEST_DOCUMENTS says how many documents (3,000 unless it is set, 100,000 at most).
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,25 @@ from tests.acceptance.waiting import poll
 
 pytestmark = pytest.mark.integration
 
-COUNT = 3000
-SEARCHED = 200
+COUNT = int(os.environ.get("SCYLLA_STORE_TEST_DOCUMENTS", "3000"))
+SEARCHED = max(200, COUNT // 50)
 """Of them: the others are not indexed."""
 
 INDEXED = SEARCHED - SEARCHED // 100
 PATIENCE = 120.0
 
-_CLI = "from scylla_store.cli import main; main()"
+MOST_MEMORY = 200_000
+"""Of a command, in kB."""
+
+_MEMORY = "memory.log"
+_CLI = f"""
+import atexit, re
+def tell():  # the most that this program ever had; what getrusage says begins with what its parent had
+    print(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1], file=open("{_MEMORY}", "a"))
+atexit.register(tell)
+from scylla_store.cli import main
+main()
+"""
 _KILLED = """
 import os, signal
 from scylla_store.moving import {owner}
@@ -62,7 +76,7 @@ def run(settings: dict[str, Any], *arguments: str, code: str = "", folder: Path)
     """The command in a process of its own, after some code."""
     environment = {**os.environ, **as_environment(settings), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code + _CLI, *arguments, "--json"]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False)
 
 
 def answer(settings: dict[str, Any], *arguments: str, folder: Path) -> Any:
@@ -134,7 +148,11 @@ def test_there_and_back_killed_on_each_side_nothing_is_lost_and_the_same_is_foun
     killed(target, "load", "two.jsonl.gz", owner="Restorer", method="write", call=2, folder=tmp_path)
     answer(target, "load", "two.jsonl.gz", "--wait", folder=tmp_path)
     answer(target, "export", "three.jsonl.gz", folder=tmp_path)
-    # Then all exports are the same, and all three find the same
+    # Then no command took much memory, all exports are the same, and all three find the same
+    memory = [int(line) for line in (tmp_path / _MEMORY).read_text().split()]
+    print(f"{COUNT:,} documents; memory of the commands that were not killed, in kB: {memory}")
+    assert len(memory) == 5
+    assert max(memory) < MOST_MEMORY
     assert len(lines(tmp_path / "one.jsonl.gz")) == left + 1
     assert lines(tmp_path / "two.jsonl.gz") == lines(tmp_path / "one.jsonl.gz")
     assert lines(tmp_path / "three.jsonl.gz") == lines(tmp_path / "one.jsonl.gz")
