@@ -40,7 +40,7 @@ class Balance:
         number = item_slice(point.item)
         if slices is None:
             return  # these are looked at in any case
-        if number in slices:
+        if point.payload.get("slice") == number:
             self._sums[number] += hash(point.id)
         else:
             self._open.update(range(slices.start, min(slices.stop, SLICES)))

@@ -90,7 +90,7 @@ RECONCILING: tuple[Mutant, ...] = (
         "reconcile: a point counts in the slice of its item, wherever it says that it is",
         "A point is in the slice of its item.",
         "reconcile/balance.py",
-        "        if number in slices:\n            self._sums",
+        '        if point.payload.get("slice") == number:\n            self._sums',
         "        if True:\n            self._sums",
         _BALANCE,
         unseen="nobody in a schedule writes points with another slice",

@@ -124,7 +124,7 @@ class QdrantServer:
         return self._connection.call(lambda client: scroll(client, wanted, grpc=grpc))[0]
 
     def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
-        return self._scroll(self._filters.of_slices(which), after, limit, payload=WHOSE)
+        return self._scroll(self._filters.of_slices(which), after, limit, payload=[*WHOSE, "slice"])
 
     def ping(self) -> float:
         self.connect()

@@ -234,6 +234,15 @@ def test_damaged_points_are_seen_in_their_slice(index: Index) -> None:
     assert [(one.id, one.item, one.version, one.fingerprint) for one in page] == [(damaged.id, "", 0, "")]
 
 
+def test_points_of_slices_say_in_which_they_are(index: Index) -> None:
+    here = point("k", 0, slice=7)
+    index.upsert([here], at_most=NOW)
+
+    page, _ = index.slices(range(4, 8), after=None, limit=10)
+
+    assert [(one.id, one.item, one.payload["slice"]) for one in page] == [(here.id, digest("k"), 7)]
+
+
 def test_an_empty_index_answers(index: Index) -> None:
     assert (keys(index), count(index), stored(index)) == ([], 0, {})
     assert index.slices(range(4096), after=None, limit=10) == ([], None)

@@ -49,8 +49,14 @@ def test_only_slices_with_points_that_no_row_had_are_walked_again() -> None:
 
 @pytest.mark.parametrize(
     "place",
-    [lambda: slice_of("k0"), lambda: 0, lambda: SLICES - 1, lambda: SLICES, lambda: SLICES + 7, lambda: -3],
-    ids=["another's", "first", "last", "behind the last", "far behind", "before the first"],
+    [
+        lambda: slice_of("k0"), lambda: slice_of("never was") - 1, lambda: slice_of("never was") + 1,
+        lambda: 0, lambda: SLICES - 1, lambda: SLICES, lambda: SLICES + 7, lambda: -3,
+    ],
+    ids=[
+        "another's", "the one before", "the one after",
+        "first", "last", "behind the last", "far behind", "before the first",
+    ],
 )  # fmt: skip
 def test_an_orphan_in_a_slice_that_is_not_its_own_is_found(place: Callable[[], int]) -> None:
     core = indexed(6)
