@@ -10,6 +10,9 @@ from datetime import datetime, timedelta, timezone
 SECOND = 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
+LAST_MOMENT = 253_402_300_799_999_999
+"""9999-12-31T23:59:59.999999Z in microseconds: the last moment that a datetime can tell."""
+
 Clock = Callable[[], int]
 """Returns the time in microseconds since the epoch. It may step back; nothing here relies on it not to."""
 
@@ -20,7 +23,7 @@ def system_clock() -> int:
 
 
 def to_datetime(microseconds: int) -> datetime:
-    """An aware UTC datetime."""
+    """An aware UTC datetime, for a time up to `LAST_MOMENT`."""
     return EPOCH + timedelta(0, 0, microseconds)
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from scylla_store.arguments import checked_flag, shown
-from scylla_store.clock import SECOND, VersionClock, past_for_all
+from scylla_store.clock import LAST_MOMENT, SECOND, VersionClock, past_for_all
 from scylla_store.cursors import from_cursor, item_at, namespaces_at, to_cursor
 from scylla_store.database.base import Database, Refresh
 from scylla_store.errors import DamagedRow, ScanLimitReached, ValidationError
@@ -104,6 +104,7 @@ class Reader:
         if row.head.expires_at is None or row.expires_at is None:
             return row
         granted = now + row.head.expires_at - row.version
+        granted = min(granted, LAST_MOMENT)
         return replace(row, expires_at=granted) if granted > row.expires_at else row
 
     def _refreshing(self, row: Row, now: int) -> Refresh:

@@ -16,6 +16,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any, Literal, Union
 
+from scylla_store.clock import LAST_MOMENT
 from scylla_store.errors import DamagedRow, NewerFormat
 from scylla_store.identity import ItemId
 
@@ -87,6 +88,8 @@ class Head:
                 index = tuple(str(path) for path in json.loads(cell[_HEAD.size :]))
         except (struct.error, ValueError, TypeError) as exc:
             raise DamagedRow(f"The head of {item} cannot be decoded") from exc
+        if not 0 <= created_at <= LAST_MOMENT or not _NEVER <= expires_at <= LAST_MOMENT:
+            raise DamagedRow(f"The head of {item} has times that are none: {created_at}, {expires_at}")
         return cls(
             write_id,
             created_at,
@@ -172,4 +175,6 @@ def unstamp(cell: bytes, item: ItemId) -> tuple[bytes, int]:
         write_id, microseconds = _STAMPED.unpack(cell)
     except struct.error as exc:
         raise DamagedRow(f"A cell of {item} cannot be decoded") from exc
+    if not 0 <= microseconds <= LAST_MOMENT:
+        raise DamagedRow(f"A cell of {item} has a time that is none: {microseconds}")
     return write_id, microseconds

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from scylla_store.clock import SECOND
+from scylla_store.clock import LAST_MOMENT, SECOND
 from scylla_store.errors import ValidationError
 from scylla_store.identity import checked_text, plain
 from scylla_store.inspection import MAX_DIGITS, Converted, Encoder, Inspection, Size, Unencodable, digits, is_plain
@@ -15,9 +15,6 @@ from scylla_store.rows import IndexSpec
 
 MAX_PATHS = 32
 MAX_PATH_BYTES = 512
-
-_LAST_MOMENT = 253_402_300_799_999_999
-"""9999-12-31T23:59:59.999999Z in microseconds: the last moment that a datetime can tell."""
 
 _LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
 
@@ -91,7 +88,7 @@ def checked_ttl(ttl: object, now: int, *, argument: str = "ttl") -> int | None:
         kind = "NaN" if ttl != ttl else "negative" if ttl else "0"
         raise ValidationError(f"{argument} must be a number of seconds greater than 0; it is {kind}")
     # Infinity cannot be rounded, so what is far too long is refused first.
-    if ttl > _LAST_MOMENT or (expires_at := now + max(1, round(ttl * SECOND))) > _LAST_MOMENT:
+    if ttl > LAST_MOMENT or (expires_at := now + max(1, round(ttl * SECOND))) > LAST_MOMENT:
         raise ValidationError(f"{argument} ends after the year 9999; None means: never")
     return expires_at
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scylla_store.clock import SECOND, past_for_all
+from scylla_store.clock import LAST_MOMENT, SECOND, past_for_all, to_datetime
 from scylla_store.identity import ItemId, item_digest
 from scylla_store.intents import Kind
 from scylla_store.testing import TestingStore
@@ -66,6 +66,17 @@ def test_a_refresh_of_what_has_no_ttl_writes_nothing(core: Core) -> None:
 
     assert core.parts.reader.get(*ITEM, refresh_ttl=True) is not None
     assert "refresh" not in core.db.calls
+
+
+def test_a_refresh_grants_no_time_beyond_the_last_one_that_can_be_told(core: Core) -> None:
+    core.put(ttl=(LAST_MOMENT - START) // SECOND)
+    core.clock.advance(4)
+
+    refreshed = core.parts.reader.get(*ITEM, refresh_ttl=True)
+
+    assert refreshed is not None
+    assert refreshed.expires_at == to_datetime(LAST_MOMENT)
+    assert core.elsewhere.reader.get(*ITEM) == refreshed
 
 
 @pytest.mark.parametrize(("ttl", "ends"), [(None, None), (3, 7), (100, 104)])

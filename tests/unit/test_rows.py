@@ -8,10 +8,11 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
+from scylla_store.clock import LAST_MOMENT
 from scylla_store.errors import DamagedRow
 from scylla_store.identity import ItemId
 from scylla_store.items import Item
-from scylla_store.rows import Head, Row
+from scylla_store.rows import Cells, Head, Row, decode, stamp
 
 WRITE = bytes(range(16))
 
@@ -41,6 +42,22 @@ def test_a_body_is_the_document_behind_its_write_id(value: dict[str, object]) ->
 def test_what_is_no_document_is_damage(body: bytes | None, message: str) -> None:
     with pytest.raises(DamagedRow, match=message):
         row(body).value()
+
+
+@pytest.mark.parametrize(("created_at", "expires_at"), [(-1, None), (2**62, None), (1, -2), (1, LAST_MOMENT + 1)])
+def test_a_head_with_a_time_that_no_datetime_tells_is_damage(created_at: int, expires_at: int | None) -> None:
+    cells = Cells(ItemId(("docs",), "k"), 2, Head(WRITE, created_at, expires_at).encode(), WRITE + b"{}")
+
+    with pytest.raises(DamagedRow, match="has times that are none"):
+        decode(cells)
+
+
+@pytest.mark.parametrize("granted", [-1, LAST_MOMENT + 1, 2**62])
+def test_a_refresh_that_grants_a_time_that_no_datetime_tells_is_damage(granted: int) -> None:
+    head = Head(WRITE, 1, 5).encode()
+
+    with pytest.raises(DamagedRow, match="has a time that is none"):
+        decode(Cells(ItemId(("docs",), "k"), 2, head, WRITE + b"{}", stamp(WRITE, granted)))
 
 
 def test_an_item_of_a_row_is_one_like_any_other() -> None:
