@@ -61,7 +61,7 @@ class Finder:
         order = parse_order(order_by, self._ranges)
         condition = ALWAYS if where is None else condition_of(where, self._ranges)
         call = ["find", list(namespace), order.name, None if where is None else where.digest]
-        place = place_of(from_cursor(cursor, call))
+        place = place_of(from_cursor(cursor, call), order)
         with self._measured():
             self._open_index()
             if where is not None:

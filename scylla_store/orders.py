@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,6 +16,9 @@ from scylla_store.paths import parse, render
 from scylla_store.values import MAX_PATH_BYTES
 
 _OF_ITEMS = {"$updated_at": "version", "$created_at": "created_at", "$version": "version"}
+
+_FAR = 2**60
+"""Beyond every time, version and part of a rank."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +71,16 @@ def parse_order(given: object, ranges: tuple[str, ...]) -> Order:
     return Order(sign + render(steps), fields, descending, of_documents=True)
 
 
-def place_of(position: Sequence[Any] | None) -> Place | None:
-    """The place that a cursor names; None for the beginning."""
+def place_of(position: Sequence[Any] | None, order: Order) -> Place | None:
+    """The place in the order that a cursor names; None for the beginning. Raises ValidationError: anybody can make a cursor."""
     if position is None:
         return None
     try:
         numbers, identifier = position
-        place = Place(None if numbers is None else tuple(numbers), identifier)
-    except (TypeError, ValueError):
-        place = Place((), "")
-    if not isinstance(place.id, str) or not place.id or not all(type(each) is int for each in place.numbers or ()):
+        place = Place(None if numbers is None else tuple(numbers), str(uuid.UUID(identifier)))
+    except (AttributeError, TypeError, ValueError):
+        raise ValidationError(DAMAGED) from None
+    is_sound = place.numbers is None or len(place.numbers) == len(order.fields)
+    if not is_sound or not all(type(each) is int and abs(each) < _FAR for each in place.numbers or ()):
         raise ValidationError(DAMAGED)
     return place

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from scylla_store import Find, IndexUnavailable, Put, Settings, ValidationError
+from scylla_store.cursors import to_cursor
 from scylla_store.index.memory import MemoryIndex
 from scylla_store.settings.options import ChunkingSettings, EmbedderSettings, IndexSettings, LimitSettings
 from scylla_store.testing import FailingEmbedder, TestingStore
@@ -193,6 +194,23 @@ def test_a_cursor_goes_on_with_its_own_call_alone(make: Make) -> None:
         store.find(NS, cursor=listed)
     with pytest.raises(ValidationError, match="cursor belongs to another call"):
         store.list(NS, cursor=cursor)
+
+
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+_MADE_UP: list[list[Any]] = [
+    [], [None], [None, None], [None, 5], [None, "x"], [None, "\ud800"], [[], _NOBODY], ["", _NOBODY], [{}, _NOBODY],
+    [[1, 2], _NOBODY], [[1.5], _NOBODY], [[2**60], _NOBODY], [[True] * 4, _NOBODY], [[2**60] * 4, _NOBODY], [5, _NOBODY],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("order_by", ["year", "-$updated_at"])
+def test_a_cursor_that_somebody_made_up_is_refused(make: Make, order_by: str) -> None:
+    store = make()
+    store.put(NS, "k", {"text": "tea", "year": 5}, wait=0)
+
+    for position in _MADE_UP:
+        with pytest.raises(ValidationError, match="cursor is damaged"):
+            store.find(NS, order_by=order_by, cursor=to_cursor(["find", list(NS), order_by, None], position))
 
 
 @pytest.mark.parametrize(
