@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from scylla_store.conditions import ALWAYS, Condition
-from scylla_store.errors import DamagedRow
+from scylla_store.errors import DamagedRow, ValidationError
 from scylla_store.filters import Filter, Subject
 from scylla_store.identity import Namespace
 from scylla_store.index.base import Match
@@ -69,6 +69,9 @@ def report(exc: DamagedRow) -> None:
 def _text(item: Item, match: Match) -> str | None:
     """The chunk that was found, cut from the document; None when another text stands there."""
     path, start, end = (match.payload.get(name) for name in ("path", "start", "end"))
-    whole = None if path is None else text_at(item.value, path)
-    piece = None if whole is None else whole[start:end]
+    try:
+        whole = None if path is None else text_at(item.value, path)
+        piece = None if whole is None else whole[start:end]
+    except (TypeError, ValidationError):  # the point makes no sense, which a full reconciliation repairs
+        return None
     return piece if piece is not None and text_hash(piece) == match.payload.get("text_hash") else None

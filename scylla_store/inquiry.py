@@ -30,7 +30,7 @@ class Inquiry:
     some may be of items that are gone, or let through by a filter in vain.
 
     Attributes:
-        found: by item, best first.
+        found: by item, in the order in which they were found.
         is_partial: whether it gave up before there were enough, so that there may be more.
     """
 
@@ -82,6 +82,10 @@ class Inquiry:
             hit = hit_of(row, match, self._asked) if row is not None and self._lacking else None
             if row is not None and hit is not None:
                 self.found[item] = Found(hit, row)
+
+    def best(self) -> list[Found]:
+        """What was found, best first: what a later request brings may be nearer than what an earlier one did."""
+        return sorted(self.found.values(), key=lambda one: one.hit.score, reverse=True)
 
     @property
     def _lacking(self) -> int:

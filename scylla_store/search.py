@@ -109,7 +109,7 @@ class Searcher:
                 asked = replace(asked, condition=self._coverage.widened(asked.condition))
             inquiries = [Inquiry(asked, vector, self._most) for vector in self._vectors(questions)]
             self._pursue(inquiries, reads_body=asked.reads_body)
-            pages = [list(one.found.values())[terms.offset :] for one in inquiries]
+            pages = [one.best()[terms.offset :] for one in inquiries]
             if terms.refresh_ttl:
                 pages = self._refreshed(pages)
         is_rebuilding = self._is_rebuilding()

@@ -71,9 +71,9 @@ EXPIRING: tuple[Mutant, ...] = (
         "search: a search grants time to what it passes over",
         "All that was found was found.",
         "search.py",
-        "            pages = [list(one.found.values())[terms.offset :] for one in inquiries]\n            if terms.refresh_ttl:\n"
+        "            pages = [one.best()[terms.offset :] for one in inquiries]\n            if terms.refresh_ttl:\n"
         "                pages = self._refreshed(pages)\n",
-        "            pages = [list(one.found.values()) for one in inquiries]\n            if terms.refresh_ttl:\n"
+        "            pages = [one.best() for one in inquiries]\n            if terms.refresh_ttl:\n"
         "                pages = self._refreshed(pages)\n            pages = [page[terms.offset :] for page in pages]\n",
         _MANY,
         unseen=_NO_SEARCH,

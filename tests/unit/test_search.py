@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scylla_store import EmbedderUnavailable, ValidationError
+from scylla_store import EmbedderUnavailable, Put, ValidationError
 from scylla_store.errors import DamagedRow
+from scylla_store.identity import ItemId, item_digest, point_id
+from scylla_store.index.base import Match, Point, Question
+from scylla_store.index.memory import MemoryIndex
 from scylla_store.testing import FailingEmbedder, TestingStore
 
 QUERY = "words that are nobody's business"
@@ -60,6 +64,55 @@ def test_a_damaged_document_is_reported_and_takes_no_other_hit_with_it(
         # And whoever asks for it by key is told
         with pytest.raises(DamagedRow, match="'b'"):
             store.get(("docs",), "b")
+
+
+@pytest.mark.parametrize(
+    "damage", [{"path": 5}, {"path": "a["}, {"path": ["text"]}, {"start": "x"}, {"start": 0.5}, {"end": {}}], ids=str
+)
+def test_a_point_that_does_not_say_which_chunk_it_is_of_takes_no_hit_with_it(
+    tmp_path: Path, damage: dict[str, Any]
+) -> None:
+    index = MemoryIndex()
+    with TestingStore(tmp_path, index=index) as store:
+        # Given two documents, and a point of one that was damaged
+        store.setup()
+        for key in ("a", "b"):
+            store.put(("docs",), key, {"text": "the same words"}, wait=0)
+        [damaged] = index.at([point_id(item_digest(ItemId(("docs",), "b")), 0)]).values()
+        vectors = index.vectors([(damaged.id, damaged.fingerprint)])
+        index.upsert([Point(damaged.id, vectors[damaged.id], {**damaged.payload, **damage})], at_most=2**60)
+        # When they are searched, then both are found, one without the text
+        hits = store.search(("docs",), "the same words")
+        assert {hit.item.key: hit.text for hit in hits} == {"a": "the same words", "b": None}
+
+
+class Meanwhile(MemoryIndex):
+    """An index to which something happens after a query."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.then: list[Callable[[], object]] = []
+
+    def query(self, questions: Sequence[Question]) -> list[list[Match]]:
+        found = super().query(questions)
+        while self.then:
+            self.then.pop()()
+        return found
+
+
+def test_hits_come_best_first_also_when_a_better_one_is_indexed_between_two_requests(tmp_path: Path) -> None:
+    index = Meanwhile()
+    with TestingStore(tmp_path, index=index) as store:
+        # Given documents of which the nearest are gone, so that a search asks the index twice
+        store.setup()
+        store.put_many([Put(("docs",), f"{at}", {"text": "tea " * 5 + "word " * at}) for at in range(40)], wait=0)
+        store.delete_many([(("docs",), f"{at}") for at in range(18)])
+        # When a document that is nearer than all of them is indexed in between
+        index.then = [lambda: store.put(("docs",), "new", {"text": "tea"}, wait=0)]
+        hits = store.search(("docs",), "tea", limit=5)
+        # Then it comes first
+        assert hits[0].item.key == "new"
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
 @pytest.mark.parametrize("numbers", [itertools.repeat(1.0), [Unwilling()] * 256], ids=["without end", "unwilling"])
