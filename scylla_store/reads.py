@@ -9,7 +9,7 @@ from typing import Any
 
 from scylla_store.arguments import checked_flag, shown
 from scylla_store.clock import LAST_MOMENT, SECOND, VersionClock, past_for_all
-from scylla_store.cursors import from_cursor, item_at, namespaces_at, to_cursor
+from scylla_store.cursors import DAMAGED, from_cursor, item_at, namespaces_at, to_cursor
 from scylla_store.database.base import Database, Refresh
 from scylla_store.errors import DamagedRow, ScanLimitReached, ValidationError
 from scylla_store.filters import Filter, Subject
@@ -175,6 +175,8 @@ class Reader:
         started: Namespace | None = None
         if position is not None:
             started, key = item_at(list(position))
+            if started[: len(prefix)] != prefix:  # anybody can make a cursor, and it must not lead out of the prefix
+                raise ValidationError(DAMAGED)
             yield from self._walk_namespace(started, key, page)
         elif prefix:
             # It comes before all that lies under it, and often holds all that is wanted: then nothing has to be listed.
