@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from scylla_store.arguments import checked_list
-from scylla_store.clock import SECOND, VersionClock, past_for_all
+from scylla_store.clock import LAST_MOMENT, SECOND, VersionClock, past_for_all
 from scylla_store.database.base import Database, Mutation, Writing
 from scylla_store.errors import DamagedRow, PartialFailure, StoreError, ValidationError
 from scylla_store.identity import ItemId, checked_ids, checked_key, checked_namespace
@@ -116,6 +116,8 @@ class Writer:
         change = self.check_put(replace(put, ttl=None))
         if not 0 <= created_at <= self._clock.now() + self._skew:
             raise ValidationError(f"created_at must lie between 1970 and now; it is {created_at} microseconds since 1970")
+        if until is not None and until > LAST_MOMENT:
+            raise ValidationError("expires_at must lie before the year 10000 in UTC; without it a document never expires")
         return replace(change, created_at=created_at, until=until, yields=yields)
 
     def check_delete(self, namespace: object, key: object, argument: str = "") -> Change:

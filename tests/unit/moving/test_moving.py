@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scylla_store.clock import SECOND
+from scylla_store.clock import LAST_MOMENT, SECOND
 from scylla_store.database.base import Mutation
 from scylla_store.errors import DamagedRow, StoreError, TombstoneLimit, ValidationError
 from scylla_store.filters import parse_filter
@@ -176,6 +176,18 @@ def test_a_time_of_creation_that_cannot_be_is_refused_and_nothing_is_written(cor
         restorer(core).write([stored(OTHER), stored(created_at=created_at)])
 
     assert core.row(OTHER) is None
+
+
+def test_an_expiry_that_no_datetime_tells_is_refused_and_nothing_is_written(core: Core) -> None:
+    # Given a time that is in 9999 where it was written down, and later in UTC
+    line = b'{"namespace":["docs"],"key":"k","value":{},"created_at":"2023-01-01T00:00:00+00:00",'
+    late = from_line(line + b'"expires_at":"9999-12-31T23:59:59.999999-12:00"}')
+
+    with pytest.raises(ValidationError, match="expires_at must lie before the year 10000"):
+        restorer(core).write([stored(OTHER), late])
+
+    assert core.row(OTHER) is None
+    assert restorer(core).write([stored(OTHER, expires_at=LAST_MOMENT)]) == 1
 
 
 def test_a_second_run_writes_nothing(core: Core) -> None:
