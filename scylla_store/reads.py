@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from scylla_store.arguments import checked_flag, shown
 from scylla_store.clock import LAST_MOMENT, SECOND, VersionClock, past_for_all
@@ -27,6 +27,13 @@ MOST = 10_000
 _NAMESPACES = 200
 _FILTERED = 200
 """Rows that are read at a time when a filter looks at them: some will not match."""
+
+
+class Moment(NamedTuple):
+    """A time (microseconds), and a version that was drawn then."""
+
+    now: int
+    version: int
 
 
 class Reader:
@@ -70,9 +77,10 @@ class Reader:
         """One item, or None. `refresh_ttl` grants it its whole TTL again, from now."""
         item = ItemId(checked_namespace(namespace), checked_key(key))
         refresh_ttl = checked_flag(refresh_ttl, "refresh_ttl")
+        began = self.moment() if refresh_ttl else None
         row = self.rows([item]).get(item)
-        if row is not None and refresh_ttl:
-            row = self.refresh([row]).get(item)
+        if row is not None and began is not None:
+            row = self.refresh([row], began).get(item)
         return None if row is None else Item.of(row)
 
     def get_many(self, keys: object) -> list[Item | None]:
@@ -81,20 +89,27 @@ class Reader:
         items = {item: Item.of(row) for item, row in self.rows(ids).items()} if ids else {}
         return [items.get(item) for item in ids]
 
-    def refresh(self, rows: Iterable[Row]) -> dict[ItemId, Row]:
-        """Grants each item its whole TTL again, from now; what has none stays as it is, and what has expired is left out.
+    def moment(self) -> Moment:
+        """Now."""
+        return Moment(self._clock.now(), self._clock.version())
+
+    def refresh(self, rows: Iterable[Row], began: Moment) -> dict[ItemId, Row]:
+        """Grants each item its whole TTL again, from `began`; what has none stays as it is, and what has expired is left out.
 
         It writes a cell of its own, never head or body: that would undo a put that comes between.
+
+        Args:
+            began: a moment before the rows were read. The cell has its time, or it would undo the refresh of a put that came between.
         """
         seen = {row.id: row for row in rows}
         if any(row.expires_at is not None for row in seen.values()):
             self._check_clock()
         now = self._clock.now()
         # What has expired since it was read is gone: another reader may have missed it already.
-        found = {item: self._granted(row, now) for item, row in seen.items() if row.is_visible(now)}
+        found = {item: self._granted(row, began.now) for item, row in seen.items() if row.is_visible(now)}
         changed = [row for item, row in found.items() if row is not seen[item]]
         if changed:
-            refreshes = [self._refreshing(row, now) for row in changed]
+            refreshes = [self._refreshing(row, now, began.version) for row in changed]
             self._database.refresh(refreshes)
             self._publisher.collect([Ref(one.intents[0]) for one in refreshes])
         return found
@@ -107,14 +122,14 @@ class Reader:
         granted = min(granted, LAST_MOMENT)
         return replace(row, expires_at=granted) if granted > row.expires_at else row
 
-    def _refreshing(self, row: Row, now: int) -> Refresh:
+    def _refreshing(self, row: Row, now: int, version: int) -> Refresh:
         granted, write = row.expires_at or 0, row.head.write_id
         intents = (
             new_intent(row.id, write, row.version, Kind.REFRESH, now=now, due=now + self._margin),
             new_intent(row.id, write, row.version, Kind.EXPIRY, now=now, due=past_for_all(granted, self._skew)),
         )
         keep = (granted - now) // SECOND + 3600
-        return Refresh(row.id, stamp(write, granted), self._clock.version(row.version + 1), keep, intents)
+        return Refresh(row.id, stamp(write, granted), max(version, row.version + 1), keep, intents)
 
     def page(
         self, prefix: object, *, limit: int = 100, cursor: str | None = None, where: Filter | None = None

@@ -23,7 +23,7 @@ from scylla_store.index.base import Index, Vector
 from scylla_store.inquiry import Found, Inquiry
 from scylla_store.items import Hit, Hits
 from scylla_store.monitoring import Metrics
-from scylla_store.reads import Reader, checked_limit
+from scylla_store.reads import Moment, Reader, checked_limit
 from scylla_store.rows import Row
 from scylla_store.settings.options import Settings
 
@@ -108,10 +108,11 @@ class Searcher:
             if asked.where is not None:
                 asked = replace(asked, condition=self._coverage.widened(asked.condition))
             inquiries = [Inquiry(asked, vector, self._most) for vector in self._vectors(questions)]
+            began = self._reader.moment() if terms.refresh_ttl else None
             self._pursue(inquiries, reads_body=asked.reads_body)
             pages = [one.best()[terms.offset :] for one in inquiries]
-            if terms.refresh_ttl:
-                pages = self._refreshed(pages)
+            if began is not None:
+                pages = self._refreshed(pages, began)
         is_rebuilding = self._is_rebuilding()
         return [
             Hits((hit for hit, _ in page), is_rebuilding=is_rebuilding, is_partial=one.is_partial)
@@ -141,9 +142,9 @@ class Searcher:
                 for one, part in zip(going, parts, strict=True):
                     one.judge(part, rows)
 
-    def _refreshed(self, pages: Sequence[Sequence[Found]]) -> list[list[Found]]:
+    def _refreshed(self, pages: Sequence[Sequence[Found]], began: Moment) -> list[list[Found]]:
         """The hits with the time that their items are granted again, each item once; without what has expired meanwhile."""
-        rows = self._reader.refresh([found.row for page in pages for found in page])
+        rows = self._reader.refresh([found.row for page in pages for found in page], began)
         return [
             [_with_expiry(found.hit, rows[found.row.id]) for found in page if found.row.id in rows] for page in pages
         ]

@@ -68,13 +68,22 @@ EXPIRING: tuple[Mutant, ...] = (
         unseen="schedules do not say how much time there was to be",
     ),
     mutant(
+        "ttl: a refresh has the time at which it is written",
+        "The last one that is written is the last one that was asked for.",
+        "reads.py",
+        "max(version, row.version + 1), keep",
+        "self._clock.version(row.version + 1), keep",
+        _EXPIRY,
+        unseen=_MOMENT,
+    ),
+    mutant(
         "search: a search grants time to what it passes over",
         "All that was found was found.",
         "search.py",
-        "            pages = [one.best()[terms.offset :] for one in inquiries]\n            if terms.refresh_ttl:\n"
-        "                pages = self._refreshed(pages)\n",
-        "            pages = [one.best() for one in inquiries]\n            if terms.refresh_ttl:\n"
-        "                pages = self._refreshed(pages)\n            pages = [page[terms.offset :] for page in pages]\n",
+        "            pages = [one.best()[terms.offset :] for one in inquiries]\n            if began is not None:\n"
+        "                pages = self._refreshed(pages, began)\n",
+        "            pages = [one.best() for one in inquiries]\n            if began is not None:\n"
+        "                pages = self._refreshed(pages, began)\n            pages = [page[terms.offset :] for page in pages]\n",
         _MANY,
         unseen=_NO_SEARCH,
     ),

@@ -94,6 +94,23 @@ def test_a_put_that_comes_before_a_refresh_is_not_undone(core: Core, ttl: float 
     assert granted(core) == ends
 
 
+def test_a_put_and_its_refresh_that_come_before_a_refresh_are_not_undone(core: Core) -> None:
+    # Given an item that is being refreshed, and a put that comes after its read, with a refresh of its own
+    core.put("old", ttl=10)
+    core.clock.advance(4)
+
+    def put_and_refresh() -> None:
+        core.put("new", ttl=10)
+        core.clock.advance(3)
+        core.elsewhere.reader.get(*ITEM, refresh_ttl=True)
+
+    core.db.after["read"] = put_and_refresh
+    # When the first refresh is written
+    core.parts.reader.get(*ITEM, refresh_ttl=True)
+    # Then the put's has what was granted to it
+    assert granted(core) == 17
+
+
 def test_a_put_that_comes_after_a_refresh_does_not_inherit_it(core: Core) -> None:
     core.put(ttl=10)
     core.clock.advance(4)

@@ -124,11 +124,12 @@ def test_a_write_finds_it_until_the_microsecond_at_which_it_expires(
 def test_a_refresh_beside_a_put_undoes_nothing_of_it(store: TestingStore, ttl: float | None, is_mortal: bool) -> None:
     # Given an item that a reader wants to grant more time, and a put that comes in between
     namespace, _ = _indexed(store)
+    began = store.parts.reader.moment()
     read = store.parts.reader.rows([ItemId(namespace, KEY)]).values()
     store.clock.advance(BRIEF / 2)
     new = store.put(namespace, KEY, {"text": "new"}, ttl=ttl)
     # When the time is granted
-    store.parts.reader.refresh(read)
+    store.parts.reader.refresh(read, began)
     # Then the item is the put's, and lives as long as that says
     item = store.get(namespace, KEY)
     assert item is not None
