@@ -106,12 +106,12 @@ def test_of_two_writes_the_same_one_wins_all_cells_in_any_order(
 
 
 def test_a_delete_of_nothing_leaves_a_head_for_a_while(subject: Subject) -> None:
-    bar = delete(item(), subject.now(), ttl=1)
+    bar = delete(item(), subject.now(), ttl=5)
 
     write(subject.database, bar)
     assert cells(subject.database, bar.id) == Cells(bar.id, bar.version, bar.head)
 
-    subject.pass_time(1)
+    subject.pass_time(5)
     eventually(lambda: subject.database.read([bar.id]) == {})
     assert subject.database.keys(bar.id.namespace, after=None, limit=10) == []
     with subject.database.writing([bar.id]) as writing:
