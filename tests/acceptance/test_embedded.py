@@ -20,7 +20,7 @@ from tests.acceptance.waiting import poll, wait_until_calm
 KILLS = int(os.environ.get("SCYLLA_STORE_TEST_KILLS", "30"))
 SEED = int(os.environ.get("SCYLLA_STORE_TEST_SEED", "1"))
 DOCUMENTS = 3000
-PATIENCE = 60.0
+PATIENCE = 180.0
 SETTINGS = {
     "sync__margin": 1.0,
     "sync__backoff": 0.5,
