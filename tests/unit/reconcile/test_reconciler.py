@@ -339,6 +339,38 @@ def test_a_dead_letter_keeps_its_anchor_and_is_not_tried_again() -> None:
 core_embedder = Core().embedder
 
 
+def test_killed_at_any_request_the_next_one_files_and_counts_everything_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One death at each request of a round, with a round of its own each time."""
+    monkeypatch.setattr("scylla_store.reconcile.pace._STEP", 4)
+    monkeypatch.setattr("scylla_store.reconcile.steps._ROWS", 2)
+    for deadly in range(1, 400):
+        # Given some differences, and a reconciliation that dies at this request
+        core = indexed(5)
+        remove(core, item(1), 0, 1, 2, 3)
+        remove(core, item(3), 1)
+        orphan(core, "a")
+        left = [deadly]
+
+        def die(*_: Any, left: list[int] = left) -> None:
+            left[0] -= 1
+            if not left[0]:
+                raise KeyboardInterrupt
+
+        try:
+            _counted(core, die).run()
+        except KeyboardInterrupt:
+            core.clock.advance(LEASE_TIME + 1)
+        else:
+            break
+        # When another one goes on
+        run(core)
+        # Then the first report tells everything once, and everything is repaired
+        assert kinds(Reports(core.database, 20).all()[-1]) == {"missing": 1, "incomplete": 1, "orphan": 1}, deadly
+        settle(core)
+        assert kinds(run(core)) == {}, deadly
+    assert deadly > 20
+
+
 @pytest.mark.parametrize("full", [False, True])
 def test_killed_anywhere_it_goes_on_where_it_was_and_counts_everything_once(
     full: bool, monkeypatch: pytest.MonkeyPatch
