@@ -50,7 +50,7 @@ STORING: tuple[Mutant, ...] = (
         "reads.py",
         "            is_wanted = cut != last_cut and start.begins(namespace) and end.ends(namespace)\n",
         "            is_wanted = cut not in found and start.begins(namespace) and end.ends(namespace)\n",
-        _MACHINE,
+        "tests/unit/test_namespaces.py",
         unseen=_CALLS,
     ),
     mutant(
@@ -99,7 +99,7 @@ STORING: tuple[Mutant, ...] = (
         "outcomes.py",
         "    return lambda row: row is not None and row.version == expected_version\n",
         "    return lambda row: row is not None and row.version >= expected_version\n",
-        _MACHINE,
+        "tests/unit/test_conditional.py",
         unseen=_CALLS,
     ),
     mutant(
