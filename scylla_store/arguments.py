@@ -33,9 +33,9 @@ def checked_flag(value: object, argument: str) -> bool:
 
 
 def check_rate(rate: Any, argument: str) -> None:
-    """Raises ValidationError unless it is a number a second, more than 0, or None."""
-    if rate is not None and (isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < math.inf):
-        raise ValidationError(f"{argument} must be a number greater than 0, or None, not {shown(rate)}")
+    """Raises ValidationError unless it is a number a second, 1 or more, or None."""
+    if rate is not None and (isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 1 <= rate < math.inf):
+        raise ValidationError(f"{argument} must be a number of at least 1, or None, not {shown(rate)}")
 
 
 def check_function(value: object, argument: str) -> None:

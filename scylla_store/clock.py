@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
+from scylla_store.forks import follow
+
 SECOND = 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -41,6 +43,11 @@ class VersionClock:
     def __init__(self, clock: Clock = system_clock) -> None:
         self._clock = clock
         self._last = 0
+        self._lock = threading.Lock()
+        follow(self)
+
+    def after_fork(self) -> None:
+        """See `scylla_store.forks`."""
         self._lock = threading.Lock()
 
     def now(self) -> int:

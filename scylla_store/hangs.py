@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+from scylla_store.forks import follow
 from scylla_store.identity import ItemId
 
 _MOST = 10_000
@@ -17,6 +18,11 @@ class Hangs:
         self._lock = threading.Lock()
         self._answers = 0
         self._met: dict[ItemId, int] = {}
+        follow(self)
+
+    def after_fork(self) -> None:
+        """See `scylla_store.forks`."""
+        self._lock = threading.Lock()
 
     def answered(self) -> None:
         """A call of the embedder has brought vectors."""

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from scylla_store.errors import ConfigurationError, StoreClosed
+from scylla_store.forks import follow
 from scylla_store.receipts import Receipt, wait_for
 from scylla_store.wiring import Parts
 
@@ -21,6 +22,11 @@ class Lifecycle:
         self._parts = parts
         self._ready = False
         self._closed = False
+        self._lock = threading.RLock()
+        follow(self)
+
+    def after_fork(self) -> None:
+        """See `scylla_store.forks`."""
         self._lock = threading.RLock()
 
     @property

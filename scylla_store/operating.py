@@ -46,7 +46,7 @@ class Operating(Lifecycle):
         Args:
             full: compares all that points say of chunks and values too, without `reconcile.max_rate`.
             dry_run: compares only; changes nothing.
-            max_rate: rows and points a second at most, instead of the settings' rate.
+            max_rate: rows and points a second at most (1 or more), instead of the settings' rate.
             on_progress: called after every step.
 
         Raises:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from scylla_store.clock import SECOND
 from scylla_store.database.base import Database
 from scylla_store.errors import Backlogged
+from scylla_store.forks import follow
 from scylla_store.settings.options import Settings
 from scylla_store.summary import load_summary
 
@@ -47,6 +48,11 @@ class Pressure:
         self._lock = threading.Lock()
         self._seen_at = 0
         self._added = 0
+        follow(self)
+
+    def after_fork(self) -> None:
+        """See `scylla_store.forks`."""
+        self._lock = threading.Lock()
 
     def admit(self, number: int) -> None:
         """Returns when so many writes may be stored; raises Backlogged when that is not so within `bulk.patience`.

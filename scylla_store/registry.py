@@ -10,6 +10,7 @@ from cachetools import TTLCache
 
 from scylla_store.clock import Clock
 from scylla_store.database.base import Database
+from scylla_store.forks import follow
 from scylla_store.identity import Namespace
 
 REGISTER_AGAIN = 3600
@@ -29,8 +30,14 @@ class Registry:
     def __init__(self, database: Database, clock: Clock, seconds: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._clock = clock
+        self._seconds = seconds
+        self.after_fork()
+        follow(self)
+
+    def after_fork(self) -> None:
+        """Begins with an empty memory: another thread may have been changing it."""
         self._lock = threading.Lock()
-        self._listed: TTLCache[Namespace, bool] = TTLCache(_CACHED, REGISTER_AGAIN, timer=seconds)
+        self._listed: TTLCache[Namespace, bool] = TTLCache(_CACHED, REGISTER_AGAIN, timer=self._seconds)
 
     def register(self, namespaces: Set[Namespace]) -> None:
         """Lists those that this process has not listed lately."""

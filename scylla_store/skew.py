@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from scylla_store.clock import SECOND, Clock
 from scylla_store.database.base import Database
 from scylla_store.errors import ClockSkew
+from scylla_store.forks import follow
 from scylla_store.monitoring import tagged
 from scylla_store.settings.options import ClockSettings
 
@@ -34,6 +35,11 @@ class SkewGuard:
         self.applies = True
         self._has_one_clock = False
         self._is_refused = False
+        follow(self)
+
+    def after_fork(self) -> None:
+        """See `scylla_store.forks`."""
+        self._lock = threading.Lock()
 
     def check(self) -> None:
         """Raises ClockSkew while the difference is above `clock.max_clock_skew`."""

@@ -12,6 +12,7 @@ from typing import Any
 from scylla_store.clock import Clock
 from scylla_store.database.base import Database
 from scylla_store.errors import TombstoneLimit, TransientError
+from scylla_store.forks import follow
 
 _STATE = "index.rebuild"
 _SET_UP = "index.set_up"
@@ -37,6 +38,11 @@ class Rebuild:
         self._looked_at: float | None = None
         self._is_on = False
         self._epoch: object = None
+        follow(self)
+
+    def after_fork(self) -> None:
+        """See `scylla_store.forks`."""
+        self._lock = threading.Lock()
 
     def begin_if_documents(self) -> bool:
         """To be called when there is no index: whether there are documents that it lacks and that nobody will bring.

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from scylla_store.clock import SECOND, VersionClock
 from scylla_store.database.base import Database
 from scylla_store.errors import LeaseLost, StoreError
+from scylla_store.forks import follow
 from scylla_store.identity import SLICES
 from scylla_store.index.base import Index
 from scylla_store.monitoring import tagged
@@ -93,6 +94,11 @@ class Reconciler:
         self._rebuild = Rebuild(database, self._clock, monotonic)
         self._reports = Reports(database, self._settings.reports)
         self._name = f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}"
+        self.after_fork()
+        follow(self)
+
+    def after_fork(self) -> None:
+        """Begins without a round: one that is under way is the parent's, and so is its lease."""
         self._held_until = 0.0
         self._balance: Balance | None = None
         self._busy = threading.Lock()

@@ -99,7 +99,7 @@ def _missing(results: Sequence[dict[str, Any]], known: Sequence[Fault]) -> list[
 
 def _header() -> str:
     titles = [
-        "fault", "held, s", "acknowledged", "failed", "calm, s", "dead", "lost", "unsynced", "stale", "orphans", "again",
+        "fault", "operations", "held, s", "acknowledged", "failed", "calm, s", "dead", "lost", "unsynced", "stale", "orphans", "again",
         "without need", "put p50", "put p99",
     ]  # fmt: skip
     return f"| {' | '.join(titles)} |\n|{' --- |' * len(titles)}"
@@ -108,7 +108,7 @@ def _header() -> str:
 def _row(one: dict[str, Any]) -> str:
     failed = ", ".join(f"{count} {name}" for name, count in sorted(one["errors"].items())) or "0"
     cells = [
-        one["fault"], one["held"], one["acknowledged"], failed, one["calm"], one["dead"],
+        one["fault"], f"{one['operations']:,}", one["held"], one["acknowledged"], failed, one["calm"], one["dead"],
         *(_both(one, column) for column in COLUMNS),
         one["embedded"].get("again"), one["embedded"].get("without need", "-"), one["put"].get("p50"), one["put"].get("p99"),
     ]  # fmt: skip

@@ -118,7 +118,7 @@ class Run:
             self.result.restarted = site.supervise()
         healed = now()
         self.result.held = round(healed - broken, 1)
-        poll(lambda: len(self._attempts()) >= self._operations, max(5.0, seconds), every=0.5)
+        poll(lambda: len(self._attempts()) >= self._operations, max(5.0, seconds), every=max(0.5, seconds / 100))
         site.writing.tell(run=False)
         poll(lambda: all(one.seconds is not None for one in self._attempts()[-WRITERS:]), 10.0)
         self.result.visible = self._seen(known, broken)

@@ -7,6 +7,7 @@ import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from scylla_store import (
     DatabaseUnavailable,
     EmbedderUnavailable,
     IndexUnavailable,
+    Put,
     ScyllaStore,
     StoreClosed,
     SyncTimeout,
@@ -110,6 +112,89 @@ def _write_embedded(store: ScyllaStore) -> None:
     with pytest.raises(IndexUnavailable, match=r"index\.url"):
         store.search(NAMESPACE, "before")
     store.close()
+
+
+def test_a_fork_while_another_thread_holds_any_lock_leaves_a_child_that_works(servers: dict[str, Any]) -> None:
+    with ScyllaStore.from_settings(**servers, clock__check_interval=1) as store:
+        store.put(NAMESPACE, "before", {"text": "before the fork"})
+        store.search(NAMESPACE, "before")
+        store.find(NAMESPACE)
+        store.reconcile()
+        with _held_by_a_thread(_locks_of(store)):
+            child = in_child(lambda: _use_all(store))
+        assert child() == 0
+
+
+def _use_all(store: ScyllaStore) -> None:
+    _use(store, "child")
+    store.find(NAMESPACE)
+    store.put_many([Put(NAMESPACE, "many", {"text": "many"})])
+    assert poll(
+        store.parts.guard._is_due, PATIENCE
+    )  # the clock has to be checked again, as when a fork meets the check
+    store.put(NAMESPACE, "later", {"text": "later"})
+    assert store.status().pending >= 0
+    assert store.reconcile().scanned > 0
+    store.close()
+
+
+def test_an_embedded_child_of_a_fork_under_held_locks_writes_and_reads(tmp_path: Path) -> None:
+    with ScyllaStore.from_settings(path=str(tmp_path), embedder__name="hashing") as store:
+        store.put(NAMESPACE, "before", {"text": "before"}, wait=PATIENCE)
+        with _held_by_a_thread(_locks_of(store)):
+            child = in_child(lambda: _write_embedded(store))
+        assert child() == 0
+
+
+def _locks_of(store: ScyllaStore) -> list[tuple[str, Any]]:
+    """Every lock that an object of ours holds on to, reachable from the store, with its class and name.
+
+    A fork itself waits for the writing lock of SQLite: that one cannot be held by another thread meanwhile.
+    """
+    kinds = (type(threading.Lock()), type(threading.RLock()))
+    locks: list[tuple[str, Any]] = []
+    seen: set[int] = set()
+    ahead: list[Any] = [store, store.parts]
+    while ahead:
+        thing = ahead.pop()
+        thing = getattr(thing, "__self__", thing)
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, dict):
+            ahead += thing.values()
+        elif isinstance(thing, (list, tuple)):
+            ahead += thing
+        elif type(thing).__module__.startswith("scylla_store"):
+            for name, value in list(getattr(thing, "__dict__", {}).items()):
+                if isinstance(value, kinds) and name != "_write_lock":
+                    locks.append((f"{type(thing).__name__}.{name}", value))
+                ahead.append(value)
+    return locks
+
+
+@contextmanager
+def _held_by_a_thread(locks: list[tuple[str, Any]]) -> Iterator[None]:
+    holding, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with ExitStack() as stack:
+            for _, lock in locks:
+                stack.enter_context(lock)
+            holding.set()
+            done.wait(PATIENCE)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        assert holding.wait(PATIENCE)
+        assert {"SkewGuard._lock", "Rebuild._lock", "Registry._lock", "ScyllaStore._lock"} <= {
+            name for name, _ in locks
+        }
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def in_child(work: Callable[[], None]) -> Callable[[], int]:

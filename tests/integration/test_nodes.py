@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -103,6 +104,21 @@ def test_a_node_that_hangs_is_named_before_long(nodes: list[Cassandra], settings
     with hanging(nodes[2]):
         assert poll(lambda: database.unreachable_nodes() == [nodes[2].address], 60, every=0.5)
     assert poll(lambda: not database.unreachable_nodes(), 60, every=0.5)
+    database.close()
+
+
+def test_setup_waits_for_nodes_that_do_not_answer_yet(
+    nodes: list[Cassandra], settings: DatabaseSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = ScyllaDB(settings)
+    with ThreadPoolExecutor() as threads:
+        # Given that only one of three nodes answers, as when a cluster starts
+        with hanging(nodes[1]), hanging(nodes[2]):
+            done = threads.submit(database.setup)
+            assert poll(lambda: "tried again" in caplog.text or done.done(), 60)
+        # When the others come, then it ends well
+        done.result(60)
+    assert "tried again" in caplog.text
     database.close()
 
 

@@ -55,12 +55,12 @@ def test_a_switch_is_true_or_false_and_nothing_that_looks_like_it(value: object)
 
 
 @pytest.mark.parametrize(
-    "rate", [0, -1, math.nan, math.inf, True, "5", [], Hostile()], ids=lambda rate: repr(type(rate))
+    "rate", [0, -1, 0.99, 5e-324, math.nan, math.inf, True, "5", [], Hostile()], ids=lambda rate: repr(type(rate))
 )
-def test_a_rate_is_a_number_above_0_or_none(rate: object) -> None:
-    for right in (None, 1, 0.5, 10**400):
+def test_a_rate_is_a_number_from_1_or_none(rate: object) -> None:
+    for right in (None, 1, 1.5, 10**400):
         check_rate(right, "max_rate")
-    with pytest.raises(ValidationError, match=r"^max_rate must be a number greater than 0"):
+    with pytest.raises(ValidationError, match=r"^max_rate must be a number of at least 1"):
         check_rate(rate, "max_rate")
 
 

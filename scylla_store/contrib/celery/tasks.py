@@ -14,6 +14,7 @@ from scylla_store.contrib.celery.names import DRAIN_OUTBOX, SYNC_ITEMS
 from scylla_store.contrib.celery.processes import ProcessStore
 from scylla_store.drain import dispatch_lifetime
 from scylla_store.errors import TransientError
+from scylla_store.forks import follow
 from scylla_store.heartbeats import process_name
 from scylla_store.intents import from_wire, to_wire
 from scylla_store.monitoring import tagged
@@ -35,6 +36,11 @@ class Tasks:
     def __init__(self, stores: ProcessStore, settings: Settings) -> None:
         self._stores = stores
         self._settings = settings
+        self._draining = threading.Lock()
+        follow(self)
+
+    def after_fork(self) -> None:
+        """See `scylla_store.forks`."""
         self._draining = threading.Lock()
 
     def sync_items(self, task: Any, message: dict[str, Any]) -> dict[str, Any]:

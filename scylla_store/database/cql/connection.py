@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from typing import TYPE_CHECKING, Any
 
 from scylla_store.database.cql.cluster import open_cluster, shut_down
@@ -12,6 +10,7 @@ from scylla_store.database.cql.errors import translated
 from scylla_store.database.cql.nodes import SlowNodes
 from scylla_store.database.cql.statements import migrations, qualified, statements
 from scylla_store.errors import DatabaseUnavailable, SchemaMismatch, StoreClosed
+from scylla_store.forks import follow
 
 if TYPE_CHECKING:
     from cassandra.cluster import Cluster
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from scylla_store.settings.options import DatabaseSettings
 
-_live: weakref.WeakSet[Connection] = weakref.WeakSet()
 _inherited: list[object] = []
 
 
@@ -37,7 +35,7 @@ class Connection:
         self._prepared: dict[str, PreparedStatement] = {}
         self._serial = 0
         self._slow = SlowNodes()
-        _live.add(self)
+        follow(self)
 
     def connect(self) -> None:
         """Connects if needed; raises DatabaseUnavailable, SchemaMismatch or ConfigurationError."""
@@ -171,11 +169,3 @@ def _prepared(driver: DriverSession, keyspace: str) -> dict[str, PreparedStateme
         prepared[statement.name] = driver.prepare(qualified(statement.cql, keyspace))
         prepared[statement.name].is_idempotent = statement.is_quick
     return prepared
-
-
-def _forget_all() -> None:
-    for connection in list(_live):
-        connection.after_fork()
-
-
-os.register_at_fork(after_in_child=_forget_all)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,14 @@ from scylla_store.database.cql.connection import check_version
 from scylla_store.database.cql.errors import translated
 from scylla_store.database.cql.session import Session
 from scylla_store.database.cql.statements import bootstrap, migrations, statements
-from scylla_store.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
+from scylla_store.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch, TransientError
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session as DriverSession
 
     from scylla_store.settings.options import DatabaseSettings
+
+log = logging.getLogger(__name__)
 
 _LOCK = "migrations"
 _KNOWS_TABLETS = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = 'system' AND table_name = 'tablets'"
@@ -25,24 +28,34 @@ _PATIENCE = 0.2
 
 
 def setup(session: Session, clock: Clock) -> None:
-    """Makes the keyspace and applies the missing migrations under a lock; several at once are fine."""
+    """Makes the keyspace and applies the missing migrations under a lock; several at once are fine.
+
+    What fails for now is tried again for `database.ddl_timeout`: the nodes of a cluster that starts do not know each other yet.
+    """
     cluster, driver = session.open_without_schema()
+    attempt = _Setup(driver, session.settings, clock)
     deadline = time.monotonic() + session.settings.ddl_timeout
     try:
-        while not _try(_Setup(driver, session.settings, clock), session.server, deadline):
+        while not _try(attempt, session.server, deadline):
             time.sleep(_PATIENCE)
     finally:
         shut_down(cluster)
 
 
 def _try(attempt: _Setup, server: str, deadline: float) -> bool:
-    """False when the server does not know yet what another setup makes at this moment, although it lists it already."""
+    """False when it may succeed in a moment: too few nodes answer, or the server does not know yet what another setup makes
+    at this moment, although it lists it already."""
     try:
         with translated(server, write=True):
             attempt.run()
     except SchemaMismatch as exc:
         if exc.__cause__ is None or time.monotonic() > deadline:
             raise
+        return False
+    except TransientError as exc:
+        if time.monotonic() > deadline:
+            raise
+        log.warning("The setup is tried again: %s", exc)
         return False
     return True
 

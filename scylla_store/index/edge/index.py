@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import shutil
 import threading
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ import qdrant_edge as engine
 
 from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.errors import IndexUnavailable, StoreClosed
+from scylla_store.forks import follow
 from scylla_store.index.base import VECTOR, Along, IndexSpecification, Match, Point, Question, SeenPoint, Vector
 from scylla_store.index.edge.collection import Collection, complete
 from scylla_store.index.edge.errors import translated
@@ -33,7 +32,6 @@ _ROOM = 64 * 2**20
 """Bytes that must be free on the disk. The engine writes through maps of sparse files, and a disk that is full under a map
 kills the process (SIGBUS) where a plain write would raise."""
 
-_live: weakref.WeakSet[QdrantEdge] = weakref.WeakSet()
 
 
 @dataclass(eq=False)
@@ -68,7 +66,7 @@ class QdrantEdge:
         self._closed = False
         self._owned: FolderLock | None = None
         self._opened: _Opened | None = None
-        _live.add(self)
+        follow(self)
 
     def connect(self) -> None:
         """Takes the folder, and opens the shard if there is one."""
@@ -276,12 +274,3 @@ def _vector(record: engine.Record) -> Vector:
     vectors = record.vector
     assert isinstance(vectors, dict), "the shard has named vectors only"
     return cast("Vector", vectors[VECTOR])
-
-
-def _forget_all() -> None:
-    for index in list(_live):
-        index.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from scylla_store.errors import IndexRefused, IndexUnavailable, StoreClosed
+from scylla_store.forks import follow
 from scylla_store.index.server.errors import translated
 from scylla_store.settings.masking import masked
 from scylla_store.settings.options import IndexSettings
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_live: weakref.WeakSet[Connection] = weakref.WeakSet()
 _inherited: list[object] = []
 
 
@@ -32,7 +30,7 @@ class Connection:
         self._lock = threading.Lock()
         self._client: QdrantClient | None = None
         self._dimensions: int | None = None
-        _live.add(self)
+        follow(self)
 
     def connect(self) -> None:
         """Connects if needed; raises IndexUnavailable, IndexThrottled or ConfigurationError."""
@@ -100,12 +98,3 @@ class Connection:
             _inherited.append(self._client)
         self._lock = threading.Lock()
         self._client = None
-
-
-def _forget_all() -> None:
-    for connection in list(_live):
-        connection.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)

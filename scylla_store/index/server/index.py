@@ -93,11 +93,7 @@ class QdrantServer:
             self._delete(self._filters.unchanged(some))
 
     def query(self, questions: Sequence[Question]) -> list[list[Match]]:
-        return [
-            [Match(str(point.id), point.score, point.payload or {}) for point in found.points]
-            for start, end in by_answer(questions)
-            for found in self._query(questions[start:end])
-        ]
+        return [matches for start, end in by_answer(questions) for matches in self._query(questions[start:end])]
 
     def count(self, *, prefix: str | None, now: int, where: Condition = ALWAYS) -> int:
         condition = self._filters.live_items(prefix, now, where)
@@ -138,8 +134,10 @@ class QdrantServer:
 
         return ServerFilters()
 
-    def _query(self, questions: Sequence[Question]) -> list[models.QueryResponse]:
+    def _query(self, questions: Sequence[Question]) -> list[list[Match]]:
         from qdrant_client import models
+
+        from scylla_store.index.server.querying import query
 
         requests = [
             models.QueryRequest(
@@ -152,7 +150,8 @@ class QdrantServer:
             )
             for question in questions
         ]
-        return self._connection.call(lambda client: client.query_batch_points(self._name, requests))
+        grpc = self._connection.settings.prefer_grpc
+        return self._connection.call(lambda client: query(client, self._name, requests, grpc=grpc))
 
     def _retrieve(self, identifiers: list[str], *, vectors: bool = True) -> list[models.Record]:
         wanted: bool | list[str] = [VECTOR] if vectors else False

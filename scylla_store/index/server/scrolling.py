@@ -1,18 +1,17 @@
-"""Reading many points. Over REST the answer is taken as JSON: making the client's models of it takes as long as parsing it."""
+"""Reading many points."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Union, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from scylla_store.index.base import Along, SeenPoint
 from scylla_store.index.payloads import seen_point
+from scylla_store.index.server.rest import posted
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient, models
 
     Payload = Union[bool, list[str], models.PayloadSelectorExclude]
-
-_PATH = "/collections/{collection_name}/points/scroll"
 
 
 class Scroll(NamedTuple):
@@ -52,10 +51,7 @@ def _by_grpc(client: QdrantClient, wanted: Scroll) -> tuple[list[SeenPoint], boo
 
 
 def _by_rest(client: QdrantClient, wanted: Scroll) -> tuple[list[SeenPoint], bool]:
-    import httpx
     from qdrant_client import models
-    from qdrant_client.http.api.points_api import jsonable_encoder
-    from qdrant_client.http.exceptions import ResponseHandlingException
 
     request = models.ScrollRequest(
         offset=wanted.start,
@@ -65,21 +61,12 @@ def _by_rest(client: QdrantClient, wanted: Scroll) -> tuple[list[SeenPoint], boo
         with_vector=False,
         order_by=_ordering(wanted.along),
     )
-    answer = client.http.client.request(
-        type_=cast("type[Any]", Any),
-        method="POST",
-        url=_PATH,
-        headers={"Content-Type": "application/json"},
-        path_params={"collection_name": wanted.collection},
-        params={} if wanted.consistency is None else {"consistency": wanted.consistency.value},
-        content=jsonable_encoder(request),
-    )
-    try:
-        result = answer["result"]
-        points = [seen_point(str(record["id"]), record.get("payload")) for record in result["points"]]
-        return points, result.get("next_page_offset") is not None
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise ResponseHandlingException(httpx.DecodingError("That is not the answer of a Qdrant server")) from exc
+    return posted(client, "scroll", request, _read, collection=wanted.collection, consistency=wanted.consistency)
+
+
+def _read(result: Any) -> tuple[list[SeenPoint], bool]:
+    points = [seen_point(str(record["id"]), record.get("payload")) for record in result["points"]]
+    return points, result.get("next_page_offset") is not None
 
 
 def _ordering(along: Along | None) -> models.OrderBy | None:

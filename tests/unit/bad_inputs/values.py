@@ -196,7 +196,7 @@ VECTOR = some(
     ),
 )
 QUERY = some(no("str", "none"), fixed("", " ", "\n\t", SURROGATE, LONG))
-RATE = some(no("int", "float", "none"), fixed(0, -1, 0.0, math.nan, math.inf, -math.inf, -HUGE))
+RATE = some(no("int", "float", "none"), fixed(0, -1, 0.0, 0.5, 5e-324, math.nan, math.inf, -math.inf, -HUGE))
 FUNCTION = no("function", "none")
 ORDER = some(
     no("str"),

@@ -13,21 +13,30 @@ from pathlib import Path
 
 import pytest
 
-from scylla_store.errors import ConfigurationError
+from scylla_store.errors import ConfigurationError, IndexUnavailable
+from scylla_store.index.base import Match, Question
 from scylla_store.index.server import QdrantServer
 from scylla_store.settings.options import IndexSettings, TlsSettings
 
 
 @contextmanager
-def server_of_version(version: str, encodings: list[str | None] | None = None) -> Iterator[str]:
-    """URL of a server that only says its version, and notes which encodings it was asked for."""
+def server_of_version(version: str, encodings: list[str | None] | None = None, answer: object = None) -> Iterator[str]:
+    """URL of a server that only says its version, and `answer` to what is posted; it notes which encodings it was asked for."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if encodings is not None:
                 encodings.append(self.headers["Accept-Encoding"])
-            body = json.dumps({"title": "qdrant - vector search engine", "version": version}).encode()
+            self.say({"title": "qdrant - vector search engine", "version": version})
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.say(answer)
+
+        def say(self, what: object) -> None:
+            body = json.dumps(what).encode()
             self.send_response(200)
+            self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -61,6 +70,45 @@ def test_answers_are_asked_for_uncompressed_because_others_come_in_pieces_that_w
         index.close()
 
     assert encodings == ["identity"]
+
+
+_POINT = {"id": "00000000-0000-0000-0000-000000000001", "score": 0.5, "payload": {}}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        [],
+        {},
+        {"result": None},
+        {"result": 5},
+        {"result": []},
+        {"result": [{"points": []}, {"points": []}]},
+        {"result": [{"hits": []}]},
+        {"result": [{"points": [{**_POINT, "score": "near"}]}]},
+        {"result": [{"points": [{**_POINT, "score": None}]}]},
+        {"result": [{"points": [{**_POINT, "payload": "text"}]}]},
+        {"result": [{"points": [{"score": 0.5}]}]},
+    ],
+    ids=str,
+)
+def test_an_answer_that_no_qdrant_gives_is_an_outage(answer: object) -> None:
+    with server_of_version("1.18.3", answer=answer) as url:
+        index = QdrantServer(IndexSettings(url=url))
+        with pytest.raises(IndexUnavailable, match="not the answer of a Qdrant server"):
+            index.query([Question([1.0], None, 0, 1)])
+        index.close()
+
+
+def test_what_a_query_finds_is_taken_as_the_server_says_it() -> None:
+    answer = {"result": [{"points": [_POINT, {**_POINT, "score": 1, "payload": None}]}]}
+    with server_of_version("1.18.3", answer=answer) as url:
+        index = QdrantServer(IndexSettings(url=url))
+        assert index.query([Question([1.0], None, 0, 1)]) == [
+            [Match(_POINT["id"], 0.5, {}), Match(_POINT["id"], 1.0, {})]
+        ]
+        index.close()
 
 
 @pytest.mark.parametrize("version", ["1.16.0", "1.18.3", "2.0.0", "1.20.0-dev"])
