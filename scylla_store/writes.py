@@ -38,7 +38,7 @@ class Change:
 
     `until`: when it expires (microseconds), in place of a `ttl`: what a conditional write keeps of the item before.
     `created_at`: what it brings along (microseconds), in place of what was there. `yields`: it is left out when a reader sees
-    a document there already; both of plain writes only.
+    a document there already, or a row is there that cannot be decoded; both of plain writes only.
     """
 
     id: ItemId
@@ -177,7 +177,11 @@ class Writer:
         }
 
     def _is_there(self, item: ItemId, writing: Writing) -> bool:
-        row = self._row(item, writing)
+        try:
+            row = decode(writing.heads.get(item))
+        except DamagedRow as exc:
+            log.error("A row that cannot be decoded is left as it is: %s", exc)
+            return True
         return row is not None and row.is_visible(self._clock.now())
 
     def _prepare(self, change: Change, writing: Writing, shard: int, early: int) -> tuple[Mutation, Receipt]:

@@ -14,7 +14,8 @@ class Restorer:
     """Writes documents of an export as puts are written: with their intents, so that they are indexed.
 
     Args:
-        replaces: whether a document that is there already is replaced; else it stays, whichever is newer.
+        replaces: whether a document that is there already is replaced; else it stays, whichever is newer, and also when this
+            version of the library cannot decode it.
 
     Attributes:
         stored: how many were written.

@@ -9,7 +9,7 @@ import pytest
 
 from scylla_store.clock import LAST_MOMENT, SECOND
 from scylla_store.database.base import Mutation
-from scylla_store.errors import DamagedRow, StoreError, TombstoneLimit, ValidationError
+from scylla_store.errors import DamagedRow, NewerFormat, StoreError, TombstoneLimit, ValidationError
 from scylla_store.filters import parse_filter
 from scylla_store.identity import ItemId, Namespace
 from scylla_store.intents import Kind
@@ -133,6 +133,30 @@ def test_what_is_there_stays_and_what_was_deleted_or_has_expired_there_comes_bac
     # Then only the one that a reader saw is as it was
     assert (restored.stored, restored.kept) == (2, 1)
     assert [core.row(item).value()["text"] for item in (ITEM, OTHER, past)] == ["newer", "old", "old"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("number", "error"), [(2, NewerFormat), (200, DamagedRow)])
+def test_a_row_that_this_version_cannot_decode_stays_unless_it_is_to_be_replaced(
+    core: Core, number: int, error: type[DamagedRow]
+) -> None:
+    # Given a document that a newer version wrote, or that is damaged
+    core.put("newer", ITEM)
+    before = core.row()
+    assert before is not None
+    head = bytearray(before.head.encode())
+    head[16] = number
+    core.database.write([Mutation(ITEM, START + 60, bytes(head), before.body)])
+    # When it is restored, then it stays, and is counted as kept
+    restored = restorer(core)
+    restored.write([stored(ITEM), stored(OTHER)])
+    assert (restored.stored, restored.kept) == (1, 1)
+    with pytest.raises(error):
+        core.row()
+    # And is replaced when that is asked for
+    restored = restorer(core, replaces=True)
+    restored.write([stored(ITEM)])
+    assert (restored.stored, restored.kept) == (1, 0)
+    assert core.row().value() == {"text": "old"}  # type: ignore[union-attr]
 
 
 def test_when_asked_to_it_replaces_and_brings_its_time_of_creation(core: Core) -> None:
