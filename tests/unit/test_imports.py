@@ -32,6 +32,7 @@ PURE = {
         "conditions",
         "errors",
         "failures",
+        "forks",
         "values",
         "merging",
         "orders",
