@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import sys
 import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import IO
 
 from scylla_store.errors import ValidationError
+from scylla_store.file_locks import lock
 from scylla_store.identity import ItemId
 from scylla_store.moving.lines import Header, footer, footer_count, from_line
 
@@ -64,24 +66,30 @@ class ExportFile:
         replaces: an export that stands there already is replaced, once the new one is whole.
 
     Raises:
-        ValidationError: the extension is not known, a file is there, or a stopped export of something else.
+        ValidationError: the extension is not known, a file is there, or a stopped export of something else, or another export
+            is writing it.
     """
 
     def __init__(self, path: Path, header: Header, *, restarts: bool = False, replaces: bool = False) -> None:
         self._is_gzip = is_gzip(path)
         self._path = path
         self._partial = path.with_name(f"{path.name}.partial")
-        if path.exists() and not replaces:
-            raise ValidationError(f"{path} is there already; --overwrite replaces it")
+        self._replaces = replaces
+        self._refuse_what_is_there()
         self.after: ItemId | None = None
         self.documents = 0
         self._is_whole = False
         self._held: list[bytes] = []
         self._size = 0
-        end = 0 if restarts else self._recover(header)
-        self._stream = self._partial.open("r+b" if self._partial.exists() else "w+b")
-        self._stream.truncate(end)
-        self._stream.seek(end)
+        self._stream = self._partial.open("a+b")
+        try:
+            self._take()
+            self._refuse_what_is_there()
+            end = 0 if restarts else self._recover(header)
+            self._stream.truncate(end)
+        except BaseException:
+            self._stream.close()
+            raise
         if end == 0:
             self._hold(header.to_line())
 
@@ -96,8 +104,10 @@ class ExportFile:
             self._hold(footer(self.documents))
         self._flush()
         os.fsync(self._stream.fileno())
-        self._stream.close()
+        if sys.platform == "win32":
+            self._stream.close()  # an open file cannot be renamed there
         self._partial.replace(self._path)
+        self._stream.close()  # and with it the lock: whoever opened the file under its old name finds that it has another one
 
     @property
     def is_whole(self) -> bool:
@@ -130,10 +140,22 @@ class ExportFile:
             self._stream.write(gzip.compress(block, 6, mtime=0) if self._is_gzip else block)
             self._stream.flush()
 
+    def _refuse_what_is_there(self) -> None:
+        if self._path.exists() and not self._replaces:
+            raise ValidationError(f"{self._path} is there already; --overwrite replaces it")
+
+    def _take(self) -> None:
+        """Locks the file, so that no other export writes it, and makes sure that it is still the one of that name."""
+        try:
+            lock(self._stream.fileno())
+            is_ours = os.path.samestat(os.fstat(self._stream.fileno()), self._partial.stat())
+        except (BlockingIOError, PermissionError, FileNotFoundError):
+            is_ours = False
+        if not is_ours:
+            raise ValidationError(f"{self._partial}: another export is writing it: wait for it, or name another file")
+
     def _recover(self, header: Header) -> int:
         """Where to go on writing: behind the last whole line; 0 when nothing is there to go on with."""
-        if not self._partial.exists():
-            return 0
         try:
             return self._read(header)
         except ValidationError as exc:
@@ -141,13 +163,13 @@ class ExportFile:
 
     def _read(self, header: Header) -> int:
         end, lines, last = 0, 0, b""
-        with self._partial.open("rb") as stream:
-            for block, offset in _members(stream) if self._is_gzip else _whole_lines(stream):
-                for line in block.split(b"\n")[:-1]:
-                    if lines == 0 and not Header.from_line(line).is_of_the_same(header):
-                        raise ValidationError("it is an export with another prefix or filter")
-                    lines, last = lines + 1, line
-                end = offset
+        self._stream.seek(0)
+        for block, offset in _members(self._stream) if self._is_gzip else _whole_lines(self._stream):
+            for line in block.split(b"\n")[:-1]:
+                if lines == 0 and not Header.from_line(line).is_of_the_same(header):
+                    raise ValidationError("it is an export with another prefix or filter")
+                lines, last = lines + 1, line
+            end = offset
         if lines > 1:
             self._is_whole = footer_count(last) is not None
             self.documents = lines - 1 - self._is_whole

@@ -32,6 +32,7 @@ PURE = {
         "conditions",
         "errors",
         "failures",
+        "file_locks",
         "forks",
         "values",
         "merging",

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 import weakref
 from pathlib import Path
 
 from scylla_store.errors import EmbeddedIndexBusy
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-_FAR = 1 << 20
-"""Where Windows locks: a locked byte cannot be read there, and the file begins with the owner's process id."""
+from scylla_store.file_locks import lock
 
 
 class FolderLock:
@@ -26,7 +18,7 @@ class FolderLock:
         file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         self._close = weakref.finalize(self, os.close, file)
         try:
-            _lock(file)
+            lock(file)
         except OSError as exc:
             owner = _read(file)
             self.close()
@@ -66,15 +58,6 @@ def _is_same(file: int, wanted: os.stat_result) -> bool:
     except OSError:
         return False
     return (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino)
-
-
-def _lock(file: int) -> None:
-    """OSError when it is taken."""
-    if sys.platform == "win32":
-        os.lseek(file, _FAR, os.SEEK_SET)
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _read(file: int) -> str:

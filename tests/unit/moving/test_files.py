@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scylla_store.errors import ValidationError
+from scylla_store.file_locks import lock
 from scylla_store.identity import ItemId
 from scylla_store.moving import ExportFile, Header, read_lines
 
@@ -15,7 +16,8 @@ HEADER = Header(("docs",), None, 1_700_000_000_000_000)
 LATER = Header(("docs",), None, 1_800_000_000_000_000)
 KEYS = [f"k{number:02}" for number in range(40)]
 LINES = [
-    b'{"namespace":["docs"],"key":"%s","created_at":"2025-01-31T12:00:00+00:00","value":{}}\n' % key.encode() for key in KEYS
+    b'{"namespace":["docs"],"key":"%s","created_at":"2025-01-31T12:00:00+00:00","value":{}}\n' % key.encode()
+    for key in KEYS
 ]
 NAMES = ["docs.jsonl", "docs.ndjson", "docs.jsonl.gz"]
 
@@ -161,3 +163,70 @@ def test_members_of_other_programs_are_read_too_and_from_anywhere(tmp_path: Path
 
     assert list(read_lines(path)) == [(b"one\n", 4), (b"two\n", 8), (b"three\n", 14)]
     assert list(read_lines(path, 8)) == [(b"three\n", 14)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_exports_to_one_file_at_once_are_refused_and_the_first_one_becomes_whole(tmp_path: Path, name: str) -> None:
+    # Given an export that has written some blocks
+    path = tmp_path / name
+    with ExportFile(path, HEADER) as first:
+        for line in LINES[:20]:
+            first.add(line)
+        # When the same is asked for again, then it is refused, however
+        for options in ({}, {"restarts": True}, {"replaces": True}):
+            with pytest.raises(
+                ValidationError, match="another export is writing it: wait for it, or name another file"
+            ):
+                ExportFile(path, HEADER, **options)
+        # And the first one becomes what it would have become
+        for line in LINES[20:]:
+            first.add(line)
+        first.finish()
+    assert content(path) == [HEADER.to_line(), *LINES, b'{"documents":40}\n']
+    with ExportFile(path, HEADER, replaces=True) as again:
+        assert again.documents == 0
+
+
+def test_an_export_that_was_refused_or_left_leaves_the_file_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "docs.jsonl"
+    with ExportFile(path, HEADER) as left:
+        left.add(LINES[0])
+    with pytest.raises(ValidationError, match="another prefix or filter"):
+        ExportFile(path, Header((), None, 5))
+
+    assert export(path) == 1
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_an_export_that_ends_just_before_another_one_locks_its_file_is_not_written_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaces: bool
+) -> None:
+    # Given an export that becomes whole between the moments at which another one opens its file and locks it
+    path = tmp_path / "docs.jsonl"
+    first = ExportFile(path, HEADER)
+    first.add(LINES[0])
+
+    def ended_before(file: int) -> None:
+        first.finish()
+        lock(file)
+
+    monkeypatch.setattr("scylla_store.moving.files.lock", ended_before)
+    # Then the other one is refused, and the file is whole
+    with pytest.raises(ValidationError, match="another export is writing it"):
+        ExportFile(path, HEADER, restarts=True, replaces=replaces)
+    assert content(path) == [HEADER.to_line(), LINES[0], b'{"documents":1}\n']
+
+
+def test_an_export_that_ends_just_before_another_one_opens_its_file_is_not_replaced_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "docs.jsonl"
+
+    def ended_before(file: int) -> None:
+        path.write_text("precious")
+        lock(file)
+
+    monkeypatch.setattr("scylla_store.moving.files.lock", ended_before)
+    with pytest.raises(ValidationError, match="there already; --overwrite"):
+        ExportFile(path, HEADER)
+    assert path.read_text() == "precious"
