@@ -41,6 +41,7 @@ _PAUSE, _LONGEST_PAUSE = 0.01, 1.0
 
 
 _REPLACED = f"{OutcomeUnknown.__doc__} Its answer was lost, and another write has replaced what was there."
+_OPEN = f"{OutcomeUnknown.__doc__} The answer to an attempt was lost; it was not there when it was looked for, and may still come."
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +122,27 @@ class ConditionalWriter:
 
         Raises:
             Contended: they did so each time; nothing was written.
-            OutcomeUnknown: the answer was lost, and what became of the write could not be read.
-            DatabaseUnavailable, ClockSkew, DamagedRow: nothing was written.
+            OutcomeUnknown: an answer was lost, and nobody can tell what became of that attempt, or what will.
+            DatabaseUnavailable, ClockSkew, DamagedRow, and whatever `decide` raises: nothing was written.
         """
         lost: dict[bytes, _Attempt] = {}
+        try:
+            outcome = self._attempts(item, decide, attempts, lost)
+        except OutcomeUnknown:
+            raise
+        except Exception as exc:
+            if lost:
+                raise OutcomeUnknown(f"{_OPEN} ({exc})") from exc
+            raise
+        # One that was applied has replaced the head that the lost ones are conditions on: they never come.
+        if lost and not outcome:
+            raise OutcomeUnknown(_OPEN)
+        return outcome
+
+    def _attempts(
+        self, item: ItemId, decide: Callable[[Row | None], Change | None], attempts: int, lost: dict[bytes, _Attempt]
+    ) -> Outcome:
+        """Attempts until one of them has an outcome. In `lost` are those whose answers were, and that may still come."""
         for number in range(1, attempts + 1):
             before = self._read(item, serial=number > 1)
             arrived = self._arrived(before, lost)
@@ -243,7 +261,7 @@ class ConditionalWriter:
             return None
 
     def _settled(self, attempt: _Attempt, answer: bool | None) -> Outcome | None:
-        """What became of it, by write id: the serial read sees it, or it will never be there. None: to be tried again."""
+        """What became of it, by write id, as a serial read sees it. None: it is not there, and is to be tried again."""
         item = attempt.mutation.id
         try:
             cells = self._database.read([item], serial=True).get(item)

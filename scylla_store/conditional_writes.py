@@ -33,7 +33,8 @@ class ConditionalWrites(Lifecycle):
         Raises (all of them):
             ValidationError: an argument is wrong; nothing was written.
             Contended: other writes came first again and again; nothing was written. DatabaseUnavailable: the same.
-            OutcomeUnknown: the answer was lost and what became of the write could not be read: read before you go on.
+            OutcomeUnknown: an answer was lost, and nobody can tell what became of the write or whether it still comes: read
+                before you go on.
         """
         return self._write_if(if_absent, self._started().writer.check_put(Put(namespace, key, value, index, ttl)), wait)
 
@@ -80,6 +81,7 @@ class ConditionalWrites(Lifecycle):
 
         Raises:
             Contended: other writes came first as often as that; nothing was written.
+            OutcomeUnknown: see `put_if_not_exists`; also when an attempt may still come while `patch` raises in the next.
         """
         timeout = checked_wait(wait)
         updater = self._started().updater

@@ -551,6 +551,99 @@ def test_an_attempt_that_may_have_arrived_and_was_replaced_is_unknown(core: Core
     assert value(core) == {"text": "other"}
 
 
+def hold_up(core: Core, then: Callable[[Core], object] = lambda core: None) -> list[Callable[[], bool]]:
+    """The next conditional write hangs in a node that has not begun with it: its answer is lost. Returns what sends it on."""
+    held: list[Callable[[], bool]] = []
+
+    def hold(expected: bytes | None, mutation: Mutation) -> bool:
+        del core.db.__dict__["compare_and_set"]
+        held.append(lambda: core.database.compare_and_set(expected, mutation))
+        then(core)
+        raise OutcomeUnknown
+
+    core.db.__dict__["compare_and_set"] = hold
+    return held
+
+
+def an_hour_off(core: Core) -> None:
+    core.database.server_clock = lambda: core.clock() + 3600 * SECOND
+    core.clock.advance(2)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "then", "cause"),
+    [
+        pytest.param(1, lambda core: None, Contended, id="there was one attempt"),
+        pytest.param(2, lambda core: hold_up(core), Contended, id="there were two, and both were held up"),
+        pytest.param(
+            10,
+            lambda core: later(core, "read", 1, lambda: raises(DatabaseUnavailable("away"))),
+            DatabaseUnavailable,
+            id="the next read fails",
+        ),
+        pytest.param(
+            10, lambda core: fail(core, "file", OutcomeUnknown()), DatabaseUnavailable, id="its intent is not stored"
+        ),
+        pytest.param(10, lambda core: fail(core, "compare_and_set"), DatabaseUnavailable, id="it cannot be sent"),
+        pytest.param(10, an_hour_off, ClockSkew, id="the clock is wrong"),
+    ],
+)
+def test_of_an_attempt_that_may_still_come_nobody_says_that_nothing_was_written(
+    core: Core, waits: Waits, attempts: int, then: Callable[[Core], object], cause: type[Exception]
+) -> None:
+    # Given an increment whose request is held up, and nothing that is tried afterwards succeeds
+    write(core, if_absent)
+    bump(core)
+    held = hold_up(core, then)
+
+    # When the caller is told, Then it is that the outcome is open, and why nothing more was done
+    with pytest.raises(OutcomeUnknown, match="may still come") as caught:
+        bump(core, attempts=attempts)
+    assert isinstance(caught.value.__cause__, cause)
+
+    # For it comes
+    assert held[0]()
+    assert value(core) == {"n": 2}
+
+
+def test_nor_when_it_is_decided_otherwise_by_then(core: Core, waits: Waits) -> None:
+    # Given a document that expires after the request for its replacement was held up
+    write(core, if_absent, "short", ttl=5.0)
+    held = hold_up(core, lambda core: core.clock.advance(6))
+
+    # When there is nothing to replace any more, Then that is no answer yet
+    with pytest.raises(OutcomeUnknown, match="may still come"):
+        write(core, if_present, "long")
+    assert held[0]()
+    assert value(core) == {"text": "long"}
+
+
+def test_nor_when_the_decision_fails(core: Core, waits: Waits) -> None:
+    # Given a function that finds its resource gone in the second attempt
+    write(core, if_absent)
+    held = hold_up(core)
+
+    def change(found: dict[str, Any]) -> dict[str, Any]:
+        if held:
+            raise LookupError("none is left")
+        return {"n": 1}
+
+    with pytest.raises(OutcomeUnknown, match="none is left") as caught:
+        core.parts.updater.update(*ITEM, change, attempts=10, index=False, ttl=None)
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert held[0]()
+
+
+def test_what_is_applied_after_a_lost_attempt_rules_it_out(core: Core, waits: Waits) -> None:
+    write(core, if_absent)
+    bump(core)
+    held = hold_up(core)
+
+    assert bump(core)
+    assert not held[0]()
+    assert value(core) == {"n": 2}
+
+
 def test_a_put_between_read_and_write_is_not_overwritten(core: Core, waits: Waits) -> None:
     write(core, if_absent, "one")
     version = core.row().version  # type: ignore[union-attr]
@@ -562,7 +655,9 @@ def test_a_put_between_read_and_write_is_not_overwritten(core: Core, waits: Wait
     assert value(core) == {"text": "plain"}
 
 
-def test_of_two_writes_that_drew_one_version_the_condition_means_the_one_that_was_read(core: Core, waits: Waits) -> None:
+def test_of_two_writes_that_drew_one_version_the_condition_means_the_one_that_was_read(
+    core: Core, waits: Waits
+) -> None:
     # Given a tie: another write of the same version, which wins it, comes after the read
     core.put("one")
     row = core.row()
