@@ -297,7 +297,10 @@ class Parts:
         They say so from before it is made: whoever is killed in between leaves an index that nobody would take for new.
         """
         specification = self.specification
-        is_rebuilt = not self.index.exists() and self.rebuild.begin_if_documents()
+        is_new = not self.index.exists()
+        is_rebuilt = is_new and self.rebuild.begin_if_documents()
+        if is_new:
+            self.rebuild.set_up()
         self.index.setup(specification)
         if is_rebuilt:
             log.warning("The index was made anew, and there are documents: a reconciliation will rebuild it.")

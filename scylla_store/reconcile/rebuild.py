@@ -118,3 +118,8 @@ class Rebuild:
     def _store(self, mark: dict[str, Any] | None) -> None:
         self._database.set_state(_STATE, json.dumps(mark).encode())
         self._looked_at = None
+
+    def making(self) -> str:
+        """Which making of the index this is, asked anew: it changes with every setup and every index that is to be rebuilt."""
+        mark, set_up = self._mark(), self._database.state(_SET_UP) or b""
+        return f"{set_up.hex()}/{'' if mark is None else mark['since']}"

@@ -85,6 +85,7 @@ class Reconciler:
         self._index = index
         self._registry = registry
         self._settings = settings.reconcile
+        self._skew = int(settings.clock.max_clock_skew * SECOND)
         self._clock = clock.now
         self._check_clock = check_clock
         self._sleep = sleep
@@ -221,15 +222,19 @@ class Reconciler:
         return True
 
     def _resumed(self, by: str, *, full: bool) -> Round:
-        """The stored round when it is of the same kind, unfinished and recent, else a new one."""
-        now = self._clock()
+        """The stored round when it is of the same kind, of the index as it was made last, and under way; else a new one."""
+        now, making = self._clock(), self._rebuild.making()
         stored = self._database.state(_name(by))
         walk = None if not stored else Round.from_json(stored)
-        if walk is None or walk.phase == END or walk.full != full or now - walk.updated_at > RESUME_WITHIN:
-            return Round.new(by=by, full=full, dry_run=False, now=now)
+        if walk is None or (walk.full, walk.making) != (full, making) or not self._is_under_way(walk, now):
+            return Round.new(by=by, full=full, dry_run=False, now=now, making=making)
         walk.counts["resumed"] += by != "beat"
         self._file(walk)
         return walk
+
+    def _is_under_way(self, walk: Round, now: int) -> bool:
+        """Whether it is unfinished and recent; one of a clock that was ahead would be recent until that time has come."""
+        return walk.phase != END and -2 * self._skew <= now - walk.updated_at <= RESUME_WITHIN
 
     def _balance_of(self, walk: Round) -> Balance | None:
         """Kept from one piece of a round to the next; held by whoever has the lease."""

@@ -94,6 +94,7 @@ class Round:
         slice, width: the slices at hand where points are walked (`SLICES` stands for points in none); after: where in them, or in the letters.
         position: where in the rows, or in the namespaces.
         filing: items whose repair is being filed: the next one who goes on files them again, which does no harm.
+        making: of the index that it began with (see `Rebuild.making`); "" in a dry run, and in one of an earlier version.
     """
 
     id: str
@@ -112,11 +113,12 @@ class Round:
     skipped: list[list[str]] = field(default_factory=list)
     skipped_tokens: list[str] = field(default_factory=list)
     examples: dict[str, list[str]] = field(default_factory=dict)
+    making: str = ""
 
     @classmethod
-    def new(cls, *, by: str, full: bool, dry_run: bool, now: int) -> Round:
+    def new(cls, *, by: str, full: bool, dry_run: bool, now: int, making: str = "") -> Round:
         """One that begins."""
-        return cls(uuid.uuid4().hex[:12], by, full, dry_run, now, now)
+        return cls(uuid.uuid4().hex[:12], by, full, dry_run, now, now, making=making)
 
     def found(self, kind: Drift, what: str) -> None:
         """Counts a difference of an item (its digest) or a point (its id)."""
