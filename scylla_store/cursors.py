@@ -37,10 +37,10 @@ def from_cursor(cursor: str | None, call: list[Any]) -> list[Any] | None:
 
 
 def item_at(position: list[Any]) -> ItemId:
-    """A position that is an item: [namespace, key]. Raises ValidationError."""
+    """A position that is an item: [namespace, key], or [namespace, ""] before its first one. Raises ValidationError."""
     try:
         namespace, key = position
-        return ItemId(checked_namespace(namespace), checked_key(key))
+        return ItemId(checked_namespace(namespace), "" if key == "" else checked_key(key))
     except ValueError:
         raise ValidationError(DAMAGED) from None
 

@@ -25,8 +25,11 @@ MOST = 10_000
 """Largest `limit` of one call."""
 
 _NAMESPACES = 200
-_FILTERED = 200
-"""Rows that are read at a time when a filter looks at them: some will not match."""
+_MANY = 200
+"""Rows that are read at a time when a filter looks at them: some will not match. So many may be large together."""
+
+_LARGEST = 1000
+"""Rows of one read."""
 
 
 class Moment(NamedTuple):
@@ -134,43 +137,33 @@ class Reader:
     def page(
         self, prefix: object, *, limit: int = 100, cursor: str | None = None, where: Filter | None = None
     ) -> Page[Item]:
-        """Items under the prefix by namespace and key, exact. With a filter it ends after `limits.max_scanned` rows."""
+        """Items under the prefix by namespace and key, exact. It ends after `limits.max_scanned` rows, but without a filter
+        not before `limit` rows, and goes on after the last one that was looked at, whether it is shown or not."""
         namespace = checked_namespace(prefix, argument="prefix", prefix=True)
         limit = checked_limit(limit)
         call = ["list", list(namespace), *([] if where is None else [where.digest])]
         position = from_cursor(cursor, call)
-        if where is not None:
-            return self._filtered(namespace, position, limit, call, where)
-        items: list[Item] = []
-        for row in self._scan(namespace, position, limit + 1):
-            if len(items) == limit:
-                return Page(items, _cursor_after(call, items[-1]))
-            items.append(Item.of(row))
-        return Page(items, None)
-
-    def _filtered(
-        self, prefix: Namespace, position: Sequence[Any] | None, limit: int, call: list[Any], where: Filter
-    ) -> Page[Item]:
-        """Goes on after the last row that was looked at, whether it matched or not."""
+        most, rows = (max(self._most, limit), limit + 1) if where is None else (self._most, max(limit + 1, _MANY))
         items: list[Item] = []
         last: ItemId | None = None
-        for looked, (item, row) in enumerate(self._walk(prefix, position, max(limit + 1, _FILTERED))):
-            if last is not None and (looked == self._most or len(items) == limit):
-                return Page(items, _cursor_after(call, last))
+        for looked, (item, row) in enumerate(self._walk(namespace, position, rows)):
+            if last is not None and (looked == most or (len(items) == limit and row is not None)):
+                return Page(items, to_cursor(call, [list(last.namespace), last.key]))
             last = item
-            if row is not None and (found := matching(row, where)) is not None:
+            found = None if row is None else Item.of(row) if where is None else matching(row, where)
+            if found is not None:
                 items.append(found)
         return Page(items, None)
 
     def count(self, prefix: Namespace, where: Filter | None = None) -> int:
         """How many items a reader sees under the prefix (that match): reads them all."""
-        rows = self._scan(prefix, None, MOST)
+        rows = (row for _, row in self._walk(prefix, None, _LARGEST) if row is not None)
         return sum(1 for row in rows if where is None or matching(row, where) is not None)
 
     def count_some(self, prefix: Namespace, where: Filter) -> int:
         """How many items match; raises ScanLimitReached when that takes more than `limits.max_scanned` rows."""
         count = 0
-        for looked, (_, row) in enumerate(islice(self._walk(prefix, None, MOST), self._most + 1)):
+        for looked, (_, row) in enumerate(islice(self._walk(prefix, None, _LARGEST), self._most + 1)):
             if looked == self._most:
                 raise ScanLimitReached(
                     f"More than limits.max_scanned = {self._most} rows lie under the prefix: count with exact=True, which reads "
@@ -179,14 +172,13 @@ class Reader:
             count += row is not None and matching(row, where) is not None
         return count
 
-    def _scan(self, prefix: Namespace, position: Sequence[Any] | None, page: int) -> Iterator[Row]:
-        """Visible rows under the prefix after the position, in order."""
-        return (row for _, row in self._walk(prefix, position, page) if row is not None)
-
     def _walk(
         self, prefix: Namespace, position: Sequence[Any] | None, page: int
     ) -> Iterator[tuple[ItemId, Row | None]]:
-        """All rows under the prefix after the position, in order; None for one that no reader sees."""
+        """All rows under the prefix after the position, in order; None for one that no reader sees, and for an empty namespace.
+
+        Such a namespace is a look into the database as well, so whoever counts those counts it, and can go on behind it.
+        """
         started: Namespace | None = None
         if position is not None:
             started, key = item_at(list(position))
@@ -198,12 +190,15 @@ class Reader:
             started = prefix
             yield from self._walk_namespace(prefix, None, page)
         for namespace in self.all_namespaces(prefix, started):
-            yield from self._walk_namespace(namespace, None, page)
+            rows = self._walk_namespace(namespace, None, page)
+            yield next(rows, (ItemId(namespace, ""), None))
+            yield from rows
 
     def _walk_namespace(
         self, namespace: Namespace, after: str | None, page: int
     ) -> Iterator[tuple[ItemId, Row | None]]:
-        page = min(page, 1000)
+        """`page` rows are read first, which may be all that is wanted, and then more and more, as many as fit in memory."""
+        page = min(page, _LARGEST)
         while True:
             cells = self._database.keys(namespace, after=after, limit=page)
             now = self._clock.now()
@@ -213,6 +208,7 @@ class Reader:
             if len(cells) < page:
                 return
             after = cells[-1].id.key
+            page = min(2 * page, _LARGEST)
 
     def all_namespaces(self, prefix: Namespace, after: Namespace | None) -> Iterator[Namespace]:
         """Listed namespaces under the prefix, in order."""
@@ -253,10 +249,6 @@ class Reader:
                 last_cut = cut
             last = namespace
         return Page(found, None)
-
-
-def _cursor_after(call: list[Any], last: ItemId | Item) -> str:
-    return to_cursor(call, [list(last.namespace), last.key])
 
 
 def matching(row: Row, where: Filter) -> Item | None:

@@ -291,8 +291,8 @@ class ScyllaStore(ConditionalWrites, Operating):
     ) -> Page[Item]:
         """Documents under the prefix, by namespace and key, from the database: exact.
 
-        With a filter one call looks at `limits.max_scanned` rows at most. So a page may be short, or empty, and still have
-        a cursor: only a page without one is the last.
+        One call looks at `limits.max_scanned` rows at most, deleted and expired ones included (without a filter at `limit` rows
+        at least). So a page may be short, or empty, and still have a cursor: only a page without one is the last.
 
         Args:
             filter: what the documents must match: docs/reference/filters.md.

@@ -261,7 +261,7 @@ def list_documents(
 ) -> None:
     """List the documents (or the namespaces) under PREFIX.
 
-    With --filter a page may be short and still say that there is more: each call looks at limits.max_scanned rows at most.
+    A page may be short and still say that there is more: each call looks at limits.max_scanned rows at most, deleted ones included.
     The filter is JSON, @FILE, or - for standard input; docs/reference/filters.md says what it may hold.
     """
     if namespaces and filter_text is not None:

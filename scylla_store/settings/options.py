@@ -293,7 +293,11 @@ class LimitSettings(Section):
     max_document_bytes: int = option(1_048_576, "Largest document in JSON.", unit="bytes", least=1024, most=8_388_608)
     max_depth: int = option(100, "Deepest nesting of a document.", least=1, most=150)
     max_scanned: int = option(
-        10_000, "Rows that one call with a filter looks at.", unit="rows", least=1, most=10_000_000
+        10_000,
+        "Rows that one call looks at: with a filter, or past deleted and expired ones.",
+        unit="rows",
+        least=1,
+        most=10_000_000,
     )
 
 

@@ -169,8 +169,11 @@ FILTERING: tuple[Mutant, ...] = (
         "list: the next page goes on after the last match",
         "A cursor is made of the last item of its page.",
         "reads.py",
-        "            last = item\n            if row is not None and (found := matching(row, where)) is not None:\n",
-        "            if row is not None and (found := matching(row, where)) is not None:\n                last = item\n",
+        "            last = item\n"
+        "            found = None if row is None else Item.of(row) if where is None else matching(row, where)\n"
+        "            if found is not None:\n",
+        "            found = None if row is None else Item.of(row) if where is None else matching(row, where)\n"
+        "            if found is not None:\n                last = item\n",
         _LISTING,
         unseen=_PURE,
     ),

@@ -64,7 +64,7 @@ def test_the_longest_cursor_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    "position", [[], [["a"]], [["a"], 5], [[], "k"], ["a", "k"], [["a"], "\ud800"], [["a"], "k", 1]]
+    "position", [[], [["a"]], [["a"], 5], [["a"], None], [[], "k"], ["a", "k"], [["a"], "\ud800"], [["a"], "k", 1]]
 )
 def test_a_position_that_is_no_item_is_damaged(position: list[object]) -> None:
     with pytest.raises(ValidationError, match="cursor is damaged"):
@@ -79,6 +79,7 @@ def test_a_position_that_is_no_namespace_is_damaged(position: list[object]) -> N
 
 def test_a_position_is_an_item_or_namespaces() -> None:
     assert item_at([["a", "b"], "k"]) == (("a", "b"), "k")
+    assert item_at([["a", "b"], ""]) == (("a", "b"), "")
     assert namespaces_at([[], None]) == ((), None)
 
 
