@@ -14,7 +14,7 @@ from scylla_store.reconcile import ReconcileReport, Reports
 from scylla_store.summary import DrainSummary, load_summary
 from scylla_store.wiring import Parts
 
-_EXACT = 10_000_000
+_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ def read_status(parts: Parts, *, exact: bool) -> Status:
     now = parts.clock.now()
     outlook = load_outlook(parts.database)
     summary = None if exact or parts.is_embedded else load_summary(parts.database)
-    seen = parts.database.outbox.summary(_EXACT) if summary is None else summary
+    counts_all = exact or parts.is_embedded
+    seen = parts.database.outbox.summary(None if counts_all else _ROWS) if summary is None else summary
     letters = outlook.letters if summary is not None else None
     if letters is None:
         letters = _count(parts, exact)

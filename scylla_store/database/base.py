@@ -70,8 +70,9 @@ class Registration:
 class OutboxSummary:
     """What waits, and the earliest time of filing (microseconds; of an expiry the time that it was due).
 
-    Not `exact`: more rows than `limit` wait. `pending` is then what was read, and where they can be counted without being
-    read also the others, as far as they are due by their first due time; the other counts are those of what was read.
+    Not `exact`: more rows than `limit` wait, or not all places where some may be were looked at: then `oldest_filed_at` of
+    None does not say that nothing waits. `pending` is then what was read, and where they can be counted without being read
+    also the others, as far as they are due by their first due time; the other counts are those of what was read.
     `due` is how many of them the next drain may dispatch: their next attempt is not after now.
     """
 
@@ -174,8 +175,8 @@ class Outbox(Protocol):
     def get(self, keys: Sequence[IntentKey]) -> dict[IntentKey, Entry]:
         """Those of the rows that exist."""
 
-    def summary(self, limit: int) -> OutboxSummary:
-        """Counts what is pending, reading at most `limit` rows."""
+    def summary(self, limit: int | None) -> OutboxSummary:
+        """Counts what is pending, reading at most `limit` rows; None: reads all, wherever they are, and is exact."""
 
     def waiting(self, limit: int) -> Waiting:
         """Which items wait, reading about `limit` rows."""

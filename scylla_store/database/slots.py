@@ -11,11 +11,12 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from scylla_store.clock import SECOND, Clock, system_clock
 from scylla_store.database.base import OutboxSummary, Push, Sweep, Waiting
 from scylla_store.database.slot_tables import SlotTables, Straggler
-from scylla_store.database.walk import Walk, entries_of
+from scylla_store.database.walk import Place, Walk, entries_of
 from scylla_store.identity import ItemId
 from scylla_store.intents import SHARDS, SLOT, Bookkeeping, Entry, Intent, IntentKey, Kind
 
@@ -27,6 +28,9 @@ SLOW_PASS = "outbox.slow_pass"
 _AHEAD = 300 * SECOND
 _MAX_SLOTS_COUNTED = 500
 _MAX_SLOTS_BEYOND = 500
+_MAX_SLOTS_UNASKED = 1_000
+"""So many stragglers are read whether they hold rows or not; beyond that it is asked first which slots do."""
+
 _MAX_PARTITIONS = 2_000
 
 
@@ -91,35 +95,28 @@ class SlottedOutbox:
             pass
         return Sweep(seen=walk.seen, pushed=walk.pushed, more=walk.more)
 
-    def summary(self, limit: int) -> OutboxSummary:
+    def summary(self, limit: int | None) -> OutboxSummary:
         """See `Outbox.summary`. Expiries that are not due yet are not pending."""
         now = self._clock()
-        slots = list(self._counted_slots(now))
-        pending = retrying = due = seen = 0
+        places = self._places(now)
+        read = list(itertools.islice(places, None if limit is None else _MAX_SLOTS_COUNTED))
+        tally = _Tally(now)
         slot, in_slot = -1, 0
-        oldest: int | None = None
-        for entry in entries_of(self._tables, slots[:_MAX_SLOTS_COUNTED]):
+        for entry in entries_of(self._tables, read):
             if entry.intent.key.slot != slot:
                 slot, in_slot = entry.intent.key.slot, 0
-            if seen == limit:
-                pending += max(0, self._rows_of(slots[slots.index(slot) :], now) - in_slot)
-                return OutboxSummary(pending, retrying, oldest, exact=False, due=due)
-            seen += 1
+            if tally.seen == limit:
+                unread = itertools.chain((place for place in read if place[0] >= slot), places)
+                return tally.summary(more=max(0, self._rows_of(unread, now) - in_slot), exact=False)
             in_slot += 1
-            if entry.intent.kind is Kind.EXPIRY and entry.next_attempt > now:
-                continue
-            pending += 1
-            retrying += entry.attempts > 0
-            due += entry.next_attempt <= now
-            oldest = entry.intent.waits_since if oldest is None else min(oldest, entry.intent.waits_since)
-        beyond = slots[_MAX_SLOTS_COUNTED:]
-        pending += self._rows_of(beyond, now)
-        return OutboxSummary(pending, retrying, oldest, exact=not beyond, due=due)
+            tally.add(entry)
+        beyond = list(itertools.islice(places, _MAX_SLOTS_BEYOND))
+        return tally.summary(more=self._rows_of(beyond, now), exact=not beyond)
 
-    def _rows_of(self, slots: Iterable[int], now: int) -> int:
+    def _rows_of(self, places: Iterable[Place], now: int) -> int:
         """Rows of the slots up to now, unread: half rows, and expiries that are tried again, are among them."""
-        due = itertools.islice(itertools.takewhile(lambda slot: slot <= now // SLOT, slots), _MAX_SLOTS_BEYOND)
-        return self._tables.count([(slot, shard) for slot in due for shard in range(SHARDS)])
+        due = itertools.islice(itertools.takewhile(lambda place: place[0] <= now // SLOT, places), _MAX_SLOTS_BEYOND)
+        return self._tables.count([(slot, shard) for slot, shards in due for shard in shards])
 
     def waiting(self, limit: int) -> Waiting:
         """See `Outbox.waiting`."""
@@ -127,7 +124,7 @@ class SlottedOutbox:
         items: set[ItemId] = set()
         oldest: int | None = None
         seen = 0
-        for entry in entries_of(self._tables, self._counted_slots(now)):
+        for entry in entries_of(self._tables, self._places(now)):
             if entry.intent.kind is Kind.EXPIRY and entry.intent.key.due > now:
                 continue
             seen += 1
@@ -137,11 +134,34 @@ class SlottedOutbox:
             oldest = entry.intent.waits_since if oldest is None else min(oldest, entry.intent.waits_since)
         return Waiting(frozenset(items), oldest, exact=True)
 
-    def _counted_slots(self, now: int) -> Iterator[int]:
-        """All slots that may hold rows which wait: stragglers, then those from the watermark on."""
-        watermark = self._watermark(now)
-        behind = (note.slot for note in self._tables.stragglers() if note.slot < watermark)
-        return itertools.chain(behind, range(watermark, (now + _AHEAD) // SLOT + 1))
+    def _places(self, now: int) -> Iterator[Place]:
+        """Where rows may be that wait, by slot: in stragglers, then from the watermark on.
+
+        The watermark is far behind when no drain ran for long, or a backup was restored; and after a long backlog there are
+        many notes of slots that are empty by now.
+        """
+        watermark, end = self._watermark(now), (now + _AHEAD) // SLOT
+        last = -1
+        if end - watermark < _MAX_SLOTS_COUNTED:
+            behind = (note.slot for note in self._tables.stragglers() if note.slot < watermark)
+            slots = itertools.chain(behind, range(watermark, end + 1))
+            for last in itertools.islice(slots, _MAX_SLOTS_UNASKED):
+                yield last, range(SHARDS)
+            if next(slots, None) is None:
+                return
+        yield from self._occupied(last + 1, end)
+
+    def _occupied(self, first: int, last: int) -> list[Place]:
+        """Those slots between the two that hold rows, noted or not, with the shards that do."""
+        shards: dict[int, list[int]] = {}
+        cursor = None
+        while True:
+            found, cursor = self._tables.partitions(cursor, _MAX_PARTITIONS)
+            for slot, shard in found:
+                if first <= slot <= last:
+                    shards.setdefault(slot, []).append(shard)
+            if cursor is None:
+                return sorted(shards.items())
 
     def _watermark(self, now: int) -> int:
         watermark = self._tables.watermark()
@@ -202,3 +222,30 @@ class SlottedOutbox:
 def _passable(now: int) -> int:
     """The first slot that the watermark may not pass yet."""
     return (now - BEHIND) // SLOT
+
+
+@dataclass
+class _Tally:
+    """Counts the rows that are read."""
+
+    now: int
+    seen: int = 0
+    pending: int = 0
+    retrying: int = 0
+    due: int = 0
+    oldest: int | None = None
+
+    def add(self, entry: Entry) -> None:
+        """One more row; an expiry that is not due does not wait."""
+        self.seen += 1
+        is_due = entry.next_attempt <= self.now
+        if entry.intent.kind is Kind.EXPIRY and not is_due:
+            return
+        self.pending += 1
+        self.retrying += entry.attempts > 0
+        self.due += is_due
+        since = entry.intent.waits_since
+        self.oldest = since if self.oldest is None else min(self.oldest, since)
+
+    def summary(self, *, more: int, exact: bool) -> OutboxSummary:
+        return OutboxSummary(self.pending + more, self.retrying, self.oldest, exact=exact, due=self.due)

@@ -24,6 +24,8 @@ _key_of_entry = attrgetter("intent.key")
 _T = TypeVar("_T")
 Visited = tuple[int, "Straggler | None", "int | None", bool]
 """A slot, its note, the earliest next attempt of what stays in it, and whether all of it was read."""
+Place = tuple[int, Sequence[int]]
+"""A slot, and those of its shards that are read."""
 
 
 @dataclass
@@ -83,7 +85,7 @@ class Walk:
     def _read(self, slots: Iterable[tuple[int, Straggler | None]]) -> Iterator[tuple[_Visit, Iterator[Entry]]]:
         """Ends between two slots when it has read as much as one sweep may, or a large slot would never be finished."""
         for stretch in _stretches(slots):
-            found = _entries_of_stretch(self._tables, [slot for slot, _ in stretch])
+            found = _entries_of_stretch(self._tables, [(slot, range(SHARDS)) for slot, _ in stretch])
             for (slot, straggler), entries in zip(stretch, found, strict=True):
                 if self._slots >= _MAX_SLOTS or self.seen >= _MAX_ROWS:
                     self.more = True
@@ -121,9 +123,9 @@ class Walk:
         return True
 
 
-def entries_of(tables: SlotTables, slots: Iterable[int]) -> Iterator[Entry]:
+def entries_of(tables: SlotTables, places: Iterable[Place]) -> Iterator[Entry]:
     """Rows of slots, those of each slot by due time."""
-    for stretch in _stretches(slots):
+    for stretch in _stretches(places):
         for entries in _entries_of_stretch(tables, stretch):
             yield from entries
 
@@ -135,12 +137,14 @@ def _stretches(slots: Iterable[_T]) -> Iterator[list[_T]]:
         yield stretch
 
 
-def _entries_of_stretch(tables: SlotTables, slots: Sequence[int]) -> list[Iterator[Entry]]:
-    """Rows of all shards of each slot by due time, a page of each in memory."""
-    partitions = [(slot, shard) for slot in slots for shard in range(SHARDS)]
-    pages = tables.pages(partitions, max(1, _PAGE // len(slots)))
-    rows = [_rows(tables, *partition, page) for partition, page in zip(partitions, pages, strict=True)]
-    return [heapq.merge(*rows[at : at + SHARDS], key=_key_of_entry) for at in range(0, len(rows), SHARDS)]
+def _entries_of_stretch(tables: SlotTables, places: Sequence[Place]) -> list[Iterator[Entry]]:
+    """Rows of all those shards of each slot by due time, a page of each in memory."""
+    partitions = [(slot, shard) for slot, shards in places for shard in shards]
+    pages = iter(tables.pages(partitions, max(1, _PAGE // len(places))))
+    return [
+        heapq.merge(*[_rows(tables, slot, shard, next(pages)) for shard in shards], key=_key_of_entry)
+        for slot, shards in places
+    ]
 
 
 def _rows(tables: SlotTables, slot: int, shard: int, page: Page) -> Iterator[Entry]:

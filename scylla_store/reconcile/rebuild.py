@@ -76,8 +76,9 @@ class Rebuild:
         if mark is None:
             return None
         if mark["compared_at"] is not None:
-            oldest = self._database.outbox.summary(_ROWS).oldest_filed_at
-            if oldest is None or oldest > mark["compared_at"]:
+            seen = self._database.outbox.summary(_ROWS)
+            oldest = seen.oldest_filed_at
+            if seen.exact if oldest is None else oldest > mark["compared_at"]:
                 self._store(None)
                 return None
         return int(mark["since"])

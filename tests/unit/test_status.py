@@ -14,6 +14,7 @@ from scylla_store.database.base import OutboxSummary
 from scylla_store.errors import IndexUnavailable
 from scylla_store.heartbeats import Pulse, pulses
 from scylla_store.identity import item_digest
+from scylla_store.intents import SLOT, Kind, new_intent
 from scylla_store.letters import DeadLetter
 from scylla_store.outlook import WINDOW, LetterCount, Outlook, Sample, load_outlook, observe
 from scylla_store.reconcile import Reports
@@ -348,3 +349,20 @@ def test_heartbeats_are_small_values_that_do_not_grow_with_those_who_have_gone()
     assert len(pulses(core.database, core.clock())) == 3
     stored = [json.loads(core.database.state(f"workers.{shard}") or b"{}") for shard in range(8)]
     assert max(map(len, stored)) <= 4
+
+
+@pytest.mark.parametrize("drains", [0, 8])
+def test_an_exact_count_reads_all_slots_of_a_long_backlog(drains: int) -> None:
+    # Given a backlog of some hours, one write a slot, before and after the watermark has passed it
+    core = cluster()
+    item = [ITEM._replace(key=str(number)) for number in range(1500)]
+    for number, one in enumerate(item):
+        filed_at = START + number * SLOT
+        core.database.outbox.file([new_intent(one, bytes(16), 1, Kind.AGAIN, now=filed_at, due=filed_at)])
+    core.clock.advance(1500 * 10)
+    for _ in range(drains):
+        drain(core)
+    # When somebody looks
+    seen = status(core, exact=True)
+    # Then all of it is counted
+    assert (seen.pending, seen.exact, seen.oldest_pending_seconds) == (1500, True, 15_000.0)

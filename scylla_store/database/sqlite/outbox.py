@@ -111,12 +111,14 @@ class SQLiteOutbox:
                 rows += connection.execute(select, [value for key in chunk for value in key]).fetchall()
         return {entry.intent.key: entry for entry in map(_entry, rows)}
 
-    def summary(self, limit: int) -> OutboxSummary:
+    def summary(self, limit: int | None) -> OutboxSummary:
         """See `Outbox.summary`."""
         self._ready()
         with self._connections.reading() as connection:
-            found = connection.execute(_SUMMARY, (self._clock(), limit + 1)).fetchone()
+            found = connection.execute(_SUMMARY, (self._clock(), -1 if limit is None else limit + 1)).fetchone()
         seen, pending, retrying, oldest, due = found
+        if limit is None:
+            return OutboxSummary(pending, retrying, oldest, exact=True, due=due)
         return OutboxSummary(min(pending, limit), retrying, oldest, exact=seen <= limit, due=min(due, limit))
 
     def waiting(self, limit: int) -> Waiting:

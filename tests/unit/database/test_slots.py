@@ -370,3 +370,33 @@ def test_what_is_filed_late_into_the_last_minute_is_found_by_the_next_sweep() ->
     key = filed(drain, drain.now - 45 * SECOND)
     # Then the next sweep takes it: the watermark has not passed there
     assert drain.sweep() == [key]
+
+
+def test_what_waits_is_found_at_once_however_far_the_watermark_is_behind() -> None:
+    # Given a week without a drain, and a few rows of that week and of now
+    drain = Drain()
+    old, new = filed(drain, START + MINUTE), filed(drain, START + 7 * 24 * 60 * MINUTE)
+    filed(drain, START + 8 * 24 * 60 * MINUTE, kind=Kind.EXPIRY)
+    drain.now = new.due
+    # When it is counted, and asked for
+    summary, waiting = drain.outbox.summary(100), drain.outbox.waiting(100)
+    # Then all is known, and no slot was read that holds nothing
+    assert (summary.pending, summary.exact, summary.oldest_filed_at) == (2, True, old.due - 30 * SECOND)
+    assert (len(waiting.items), waiting.exact, waiting.oldest_filed_at) == (1, True, summary.oldest_filed_at)
+    assert drain.tables.read == {(key.slot, key.shard) for key in (old, new)}
+
+
+def test_notes_of_slots_that_are_empty_by_now_are_read_up_to_a_bound() -> None:
+    # Given the notes of a backlog of two days that was worked off, and a row that waits
+    drain = Drain()
+    drain.now = START + 48 * 60 * MINUTE
+    drain.tables.note([Straggler(START // SLOT + number, drain.now + MINUTE, START) for number in range(17_000)])
+    drain.tables.raise_watermark((drain.now - BEHIND) // SLOT)
+    filed(drain, drain.now)
+    # When that is counted
+    assert drain.outbox.summary(None).exact
+    waiting = drain.outbox.waiting(100)
+    # Then few of them were read, and a count that may not read more says so
+    assert (len(waiting.items), waiting.exact) == (1, True)
+    assert len(drain.tables.read) < 10_000
+    assert not drain.outbox.summary(100).exact

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from scylla_store import Put, ScyllaStore
+from scylla_store.clock import SECOND
+from scylla_store.database.slot_tables import Straggler
 from scylla_store.errors import DatabaseUnavailable, TombstoneLimit
 from scylla_store.identity import ItemId, item_digest
 from scylla_store.index.base import IndexSpecification
 from scylla_store.index.memory import MemoryIndex
+from scylla_store.intents import SLOT
 from scylla_store.reconcile import Rebuild
 from scylla_store.settings.options import EmbedderSettings, Settings
 from scylla_store.testing import TestingStore
@@ -130,6 +133,46 @@ def test_expiries_that_come_due_do_not_keep_a_rebuild_from_ending() -> None:
     # When one of them expires, and its intent waits for a moment
     core.clock.advance(3 * 3600)
     # Then that is no repair
+    assert not mark.is_on()
+
+
+def test_a_rebuild_goes_on_while_its_repairs_wait_however_far_the_drain_is_behind() -> None:
+    # Given documents that are indexed, and no drain for ten hours: beat was off, or last night's backup was restored
+    core = Core()
+    core.sync(core.ref(core.put()))
+    core.clock.advance(10 * 3600)
+    # When their index is made anew, and a reconciliation has filed what is missing
+    mark = rebuild(core)
+    assert mark.begin_if_documents()
+    core.clock.advance(1)
+    repair = core.repair()
+    core.clock.advance(1)
+    mark.compared(core.clock())
+    # Then it goes on until that is indexed
+    assert mark.is_on()
+    core.sync(repair)
+    assert not mark.is_on()
+
+
+def test_a_rebuild_goes_on_while_nobody_knows_whether_its_repairs_wait() -> None:
+    # Given a rebuild that has compared everything, and a repair behind more notes of slots than one look reads
+    core = Core()
+    core.database.outbox.ack([core.put().intent])
+    core.clock.advance(10)
+    mark = rebuild(core)
+    assert mark.begin_if_documents()
+    first = core.clock() // SLOT
+    core.clock.advance(24 * 3600)
+    repair = core.repair()
+    tables, later = core.database.tables, core.clock() + 600 * SECOND
+    tables.note([Straggler(first + number, later, core.clock()) for number in range(8000)])
+    tables.raise_watermark(core.clock() // SLOT - 6)
+    mark.compared(core.clock())
+    # Then it has not ended, until it is known that nothing waits
+    assert mark.is_on()
+    core.sync(repair)
+    for note in list(tables.stragglers()):
+        tables.strike(note)
     assert not mark.is_on()
 
 
