@@ -13,7 +13,7 @@ from typing import Any
 
 from scylla_store.conditions import Condition, Within, every, no
 from scylla_store.identity import ItemId
-from scylla_store.index.base import Along, Index, SeenPoint
+from scylla_store.index.base import Along, Index, SeenPoint, in_order
 from scylla_store.orders import Order, Place
 from scylla_store.points import item_of
 
@@ -101,9 +101,9 @@ class OrderedWalk:
         beyond = page if after is None else [one for one in page if self._key(one) > self._key(Placed(after, one.item))]
         return sorted(beyond, key=self._key)
 
-    def _key(self, one: Placed) -> tuple[list[int], str]:
+    def _key(self, one: Placed) -> tuple[list[int], tuple[bool, int, str]]:
         sign = -1 if self.order.descending else 1
-        return [sign * number for number in one.place.numbers or ()], one.place.id
+        return [sign * number for number in one.place.numbers or ()], in_order(one.place.id)
 
     def _placed(self, point: SeenPoint) -> Placed | None:
         """None for a point that makes no sense, which reconciliation repairs."""

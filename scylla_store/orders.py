@@ -77,10 +77,16 @@ def place_of(position: Sequence[Any] | None, order: Order) -> Place | None:
         return None
     try:
         numbers, identifier = position
-        place = Place(None if numbers is None else tuple(numbers), str(uuid.UUID(identifier)))
+        place = Place(None if numbers is None else tuple(numbers), _checked_id(identifier))
     except (AttributeError, TypeError, ValueError):
         raise ValidationError(DAMAGED) from None
     is_sound = place.numbers is None or len(place.numbers) == len(order.fields)
     if not is_sound or not all(type(each) is int and abs(each) < _FAR for each in place.numbers or ()):
         raise ValidationError(DAMAGED)
     return place
+
+
+def _checked_id(identifier: str) -> str:
+    """The id of a point; other hands may have written points under numbers."""
+    is_number = identifier.isdecimal() and int(identifier) < 2**64
+    return identifier if is_number else str(uuid.UUID(identifier))

@@ -97,6 +97,12 @@ class Question:
     where: Condition = ALWAYS
 
 
+def in_order(identifier: str) -> tuple[bool, int, str]:
+    """A key to sort ids by as the engine does: numbers come before UUIDs."""
+    is_number = identifier.isdecimal()
+    return not is_number, int(identifier) if is_number else 0, identifier
+
+
 class Index(Protocol):
     """A derived index of points that may be lost and rebuilt."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.errors import CollectionMismatch, IndexRefused, IndexUnavailable, StoreClosed
-from scylla_store.index.base import Along, IndexSpecification, Match, Point, Question, SeenPoint, Vector
+from scylla_store.index.base import Along, IndexSpecification, Match, Point, Question, SeenPoint, Vector, in_order
 from scylla_store.index.matching import holds
 from scylla_store.index.payloads import UNREAD, has_tokens, is_unchanged, seen_point
 from scylla_store.index.vectors import checked_vectors, float32, lower_bound
@@ -114,20 +114,13 @@ class MemoryIndex:
         with self._lock:
             live = {identifier: self._payloads[identifier] for identifier in self._live(prefix, now)}
             found = {name: payload for name, payload in live.items() if payload.get("ordinal") == 0 and holds(where, payload)}
-            if along is not None:
-                chosen = _along(along, found)
-            else:
-                chosen = sorted(identifier for identifier in found if after is None or identifier > after)
+            chosen = _after(after, found) if along is None else _along(along, found)
             return [_copied(seen_point(identifier, found[identifier])) for identifier in chosen[:limit]]
 
     def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
         with self._lock:
             self._ready()
-            found = sorted(
-                identifier
-                for identifier, payload in self._payloads.items()
-                if _is_in(which, payload) and (after is None or identifier > after)
-            )
+            found = _after(after, (name for name, payload in self._payloads.items() if _is_in(which, payload)))
             page = [_copied(seen_point(identifier, self._payloads[identifier])) for identifier in found[:limit]]
         return page, page[-1].id if len(found) > limit else None
 
@@ -169,6 +162,12 @@ class MemoryIndex:
             expires_at = payload.get("expires_at")
             if isinstance(expires_at, int) and expires_at > now and _is_under(payload, prefix):
                 yield identifier
+
+
+def _after(after: str | None, identifiers: Iterable[str]) -> list[str]:
+    """The ids beyond that one, in order."""
+    place = None if after is None else in_order(after)
+    return sorted((name for name in identifiers if place is None or in_order(name) > place), key=in_order)
 
 
 def _along(along: Along, payloads: dict[str, dict[str, Any]]) -> list[str]:

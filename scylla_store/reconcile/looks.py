@@ -98,8 +98,12 @@ class Looks:
         """Those of the items that have no row, each with the first of its points that was met."""
         wanted = list(met)
         found = self._database.read(wanted, body=False) if wanted else {}
-        nobody = _identity(View())
-        return [Suspect(item, nobody, met[item]) for item in wanted if item not in found or found[item].head is None]
+        now = self._clock()
+        return [
+            Suspect(item, _identity(self._view(found.get(item), now)), met[item])
+            for item in wanted
+            if item not in found or found[item].head is None
+        ]
 
     def again(self, suspects: Sequence[Suspect], *, full: bool, since: int) -> Verdict:
         """Which of them differ for good, in a comparison that began at `since`.

@@ -9,6 +9,7 @@ import qdrant_edge as engine
 
 from scylla_store.index.base import Along
 from scylla_store.index.filters import Condition, Filters
+from scylla_store.index.ids import stored_id
 
 
 class EdgeFilters(Filters):
@@ -30,7 +31,7 @@ class EdgeFilters(Filters):
         return engine.FieldCondition(field, range=engine.RangeFloat(lt=bound))
 
     def has_id(self, identifiers: Collection[str]) -> Condition:
-        return engine.HasIdCondition(set(identifiers))
+        return engine.HasIdCondition(set(map(stored_id, identifiers)))
 
     def every(self, *conditions: Condition, but: Sequence[Condition] = ()) -> Any:
         return engine.Filter(must=list(conditions), must_not=list(but))

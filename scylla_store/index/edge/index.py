@@ -21,6 +21,7 @@ from scylla_store.index.edge.collection import Collection, complete
 from scylla_store.index.edge.errors import translated
 from scylla_store.index.edge.filters import EdgeFilters, ordering
 from scylla_store.index.edge.ownership import FolderLock, close_files, open_files
+from scylla_store.index.ids import stored_id
 from scylla_store.index.payloads import UNREAD, WHOSE, is_unchanged, seen_point
 from scylla_store.index.vectors import checked_vectors, lower_bound
 
@@ -124,13 +125,13 @@ class QdrantEdge:
     def at(self, ids: Sequence[str]) -> dict[str, SeenPoint]:
         shard = self._ready().shard
         with translated():
-            records = shard.retrieve(list(ids), True, False)
+            records = shard.retrieve([stored_id(identifier) for identifier in ids], True, False)
         return {str(record.id): seen_point(str(record.id), record.payload) for record in records}
 
     def vectors(self, points: Sequence[tuple[str, str]]) -> dict[str, Vector]:
         shard = self._ready().shard
         with translated():
-            records = shard.retrieve([identifier for identifier, _ in points], True, [VECTOR])
+            records = shard.retrieve([stored_id(identifier) for identifier, _ in points], True, [VECTOR])
         seen = dict(points)
         return {
             str(record.id): _vector(record)
@@ -141,7 +142,7 @@ class QdrantEdge:
     def upsert(self, points: Sequence[Point], *, at_most: int) -> None:
         vectors = checked_vectors(points, self._ready().dimensions)
         stored = [
-            engine.Point(point.id, {} if vector is None else {VECTOR: vector}, point.payload)
+            engine.Point(stored_id(point.id), {} if vector is None else {VECTOR: vector}, point.payload)
             for point, vector in zip(points, vectors, strict=True)
         ]
         if stored:
@@ -248,7 +249,8 @@ class QdrantEdge:
     ) -> tuple[list[SeenPoint], str | None]:
         """Points by id. The engine begins with its offset, we begin after it."""
         wanted = True if payload is None else engine.PayloadSelector.Include(payload)
-        request = engine.ScrollRequest(offset=after, limit=limit + 1, filter=condition, with_payload=wanted)
+        start = None if after is None else stored_id(after)
+        request = engine.ScrollRequest(offset=start, limit=limit + 1, filter=condition, with_payload=wanted)
         shard = self._ready().shard
         with translated():
             records, more = shard.scroll(request)

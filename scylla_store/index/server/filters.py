@@ -8,6 +8,7 @@ from typing import Any
 from qdrant_client import models
 
 from scylla_store.index.filters import Condition, Filters
+from scylla_store.index.ids import stored_id
 
 
 class ServerFilters(Filters):
@@ -29,7 +30,7 @@ class ServerFilters(Filters):
         return models.FieldCondition(key=field, range=models.Range(lt=bound))
 
     def has_id(self, identifiers: Collection[str]) -> Condition:
-        return models.HasIdCondition(has_id=list(identifiers))
+        return models.HasIdCondition(has_id=list(map(stored_id, identifiers)))
 
     def every(self, *conditions: Condition, but: Sequence[Condition] = ()) -> Any:
         return models.Filter(must=list(conditions), must_not=list(but))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.index.base import VECTOR, Along, IndexSpecification, Match, Point, Question, SeenPoint, Vector
+from scylla_store.index.ids import stored_id
 from scylla_store.index.payloads import UNREAD, WHOSE, is_unchanged, seen_point
 from scylla_store.index.server.connection import Connection
 from scylla_store.index.server.requests import by_answer, by_number, by_size
@@ -157,7 +158,7 @@ class QdrantServer:
         wanted: bool | list[str] = [VECTOR] if vectors else False
         return self._connection.call(
             lambda client: client.retrieve(
-                self._name, identifiers, with_payload=True, with_vectors=wanted, consistency=self._consistency
+                self._name, list(map(stored_id, identifiers)), True, wanted, consistency=self._consistency
             )
         )
 
@@ -165,8 +166,8 @@ class QdrantServer:
         from qdrant_client import models
 
         structs = [
-            models.PointStruct(id=point.id, vector={} if vector is None else {VECTOR: vector}, payload=point.payload)
-            for point, vector in zip(points, vectors, strict=True)
+            models.PointStruct(id=ident, vector={} if vector is None else {VECTOR: vector}, payload=point.payload)
+            for ident, point, vector in zip((stored_id(one.id) for one in points), points, vectors, strict=True)
         ]
         # Medium: writes of a shard go through one replica, which is chosen anew when it fails.
         medium = models.WriteOrdering.MEDIUM

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from scylla_store.index.base import Along, SeenPoint
+from scylla_store.index.ids import Stored, stored_id
 from scylla_store.index.payloads import seen_point
 from scylla_store.index.server.rest import posted
 
@@ -41,7 +42,7 @@ def _by_grpc(client: QdrantClient, wanted: Scroll) -> tuple[list[SeenPoint], boo
         wanted.collection,
         wanted.condition,
         limit=wanted.limit,
-        offset=wanted.start,
+        offset=_offset(wanted),
         order_by=_ordering(wanted.along),
         with_payload=wanted.payload,
         with_vectors=False,
@@ -54,7 +55,7 @@ def _by_rest(client: QdrantClient, wanted: Scroll) -> tuple[list[SeenPoint], boo
     from qdrant_client import models
 
     request = models.ScrollRequest(
-        offset=wanted.start,
+        offset=_offset(wanted),
         limit=wanted.limit,
         filter=wanted.condition,
         with_payload=wanted.payload,
@@ -67,6 +68,10 @@ def _by_rest(client: QdrantClient, wanted: Scroll) -> tuple[list[SeenPoint], boo
 def _read(result: Any) -> tuple[list[SeenPoint], bool]:
     points = [seen_point(str(record["id"]), record.get("payload")) for record in result["points"]]
     return points, result.get("next_page_offset") is not None
+
+
+def _offset(wanted: Scroll) -> Stored | None:
+    return None if wanted.start is None else stored_id(wanted.start)
 
 
 def _ordering(along: Along | None) -> models.OrderBy | None:

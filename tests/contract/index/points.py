@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from scylla_store.identity import ItemId, item_digest, item_slice, namespace_digest, point_id, prefix_digests
@@ -48,6 +49,12 @@ def point(
     }
     chosen = {name: value for name, value in fields.items() if value is not None}
     made.append(Point(point_id(digest, ordinal), vector, chosen))
+    return made[-1]
+
+
+def numbered(number: int, key: str = "k", **fields: Any) -> Point:
+    """A point that somebody else wrote, under a number instead of a UUID."""
+    made.append(replace(point(key, **fields), id=str(number)))
     return made[-1]
 
 

@@ -1,0 +1,116 @@
+"""What other hands may write into the index: found, counted once, repaired by the real engine, and then gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scylla_store.identity import ItemId, item_digest, item_slice
+from scylla_store.index.base import Index, Point, SeenPoint
+from scylla_store.letters import DeadLetter
+from scylla_store.reconcile import ReconcileReport
+from scylla_store.testing import SettableClock, TestingStore
+from tests.unit.core import SETTINGS
+from tests.unit.reconcile.test_reconciler import NAMESPACE, indexed, item, kinds, orphan, run, settle
+
+ABSENT = ItemId(NAMESPACE, "never was")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[TestingStore]:
+    """Four documents in the real engine, indexed, and older than any grace."""
+    with TestingStore(tmp_path, clock=SettableClock()) as store:
+        for number in range(4):
+            store.put(NAMESPACE, f"k{number}", {"text": f"tea number {number}"})
+        store.drain()
+        store.clock.advance(SETTINGS.reconcile.grace + 60)
+        yield store
+
+
+def index_of(store: TestingStore) -> Index:
+    store.parts.open_index()
+    return store.parts.index
+
+
+def points(store: TestingStore, of: ItemId) -> list[SeenPoint]:
+    return index_of(store).points_of([item_digest(of)]).get(item_digest(of), [])
+
+
+def of_nobody(point: SeenPoint) -> dict[str, Any]:
+    """The payload of a point of a document that never was."""
+    digest = item_digest(ABSENT)
+    return {**point.payload, "item": digest, "key": ABSENT.key, "slice": item_slice(digest)}
+
+
+def rounds(store: TestingStore, number: int = 3) -> list[dict[str, int]]:
+    """What some rounds found, each repaired before the next."""
+    found = []
+    for _ in range(number):
+        report: ReconcileReport = store.reconcile()
+        assert report.in_flight == 0
+        found.append(kinds(report))
+        store.drain()
+        store.clock.advance(SETTINGS.reconcile.grace + 60)
+    assert store.dead_letters.list().items == []
+    return found
+
+
+def plant(store: TestingStore, identifier: str, payload: dict[str, Any]) -> None:
+    """Writes a point behind everybody's back."""
+    index_of(store).delete([(one.id, one.fingerprint) for one in index_of(store).at([identifier]).values()])
+    vector = [1.0] + [0.0] * (store.parts.embedder.dimensions - 1)
+    index_of(store).upsert([Point(identifier, vector, payload)], at_most=2**62)
+
+
+def test_an_orphan_under_a_number_is_taken_away(store: TestingStore) -> None:
+    [point] = points(store, item(0))
+    plant(store, "7", of_nobody(point))
+
+    assert rounds(store) == [{"orphan": 1}, {}, {}]
+    assert points(store, ABSENT) == []
+
+
+def test_a_copy_of_a_point_under_a_number_is_taken_away(store: TestingStore) -> None:
+    [point] = points(store, item(0))
+    plant(store, "9", {**point.payload, "version": 5, "fingerprint": "f" * 32})
+
+    assert rounds(store) == [{"stale": 1}, {}, {}]
+    assert points(store, item(0)) == [point]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_an_orphan_is_found_although_a_repair_of_it_was_given_up(full: bool) -> None:
+    # Given an orphan, and the dead letter of a repair that failed
+    core = indexed(3)
+    orphan(core, ABSENT.key)
+    letter = DeadLetter(item_digest(ABSENT), ABSENT, b"reconciliation  ", None, "X", "X", 8, 1, 1, core.clock())
+    core.database.bury(letter)
+    core.clock.advance(60)
+    # When it is reconciled
+    found = run(core, full=full)
+    # Then it is found, and goes together with its letter
+    assert (kinds(found), found.in_flight, found.repaired) == ({"orphan": 1}, 0, 1)
+    settle(core)
+    assert core.points(ABSENT) == []
+    assert core.database.letters(after=None, limit=10) == []
+
+
+@pytest.mark.parametrize("order", ["$created_at", "-$updated_at"])
+def test_a_find_goes_on_behind_a_copy_under_a_number(store: TestingStore, order: str) -> None:
+    # Given two copies of a point under numbers
+    [point] = points(store, item(0))
+    plant(store, "9", dict(point.payload))
+    plant(store, "10", dict(point.payload))
+    # When all is found, one at a time
+    met, cursor = [], None
+    while True:
+        page = store.find(NAMESPACE, limit=1, order_by=order, cursor=cursor)
+        met += [one.key for one in page.items]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    # Then each document comes
+    assert set(met) == {"k0", "k1", "k2", "k3"}
