@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Optional, Union
 
 from scylla_store.arguments import checked_list, shown
-from scylla_store.clock import VersionClock
+from scylla_store.clock import SECOND, VersionClock
 from scylla_store.cursors import from_cursor, to_cursor
 from scylla_store.database.base import Database
 from scylla_store.errors import ValidationError
@@ -20,6 +20,7 @@ from scylla_store.jobs import write_id_of
 from scylla_store.letters import DeadLetter
 from scylla_store.publisher import Publisher
 from scylla_store.reads import checked_limit
+from scylla_store.settings.options import SyncSettings
 
 _PAGE = 200
 _MOST_COUNTED = 10_000
@@ -43,10 +44,11 @@ class DeadLetters:
     They are chosen by id, or "all", or by `reason` (class of the error) and `prefix` (first labels of the namespace).
     """
 
-    def __init__(self, database: Database, publisher: Publisher, clock: VersionClock) -> None:
+    def __init__(self, database: Database, publisher: Publisher, clock: VersionClock, settings: SyncSettings) -> None:
         self._database = database
         self._publisher = publisher
         self._clock = clock
+        self._margin = int(settings.margin * SECOND)
 
     def list(
         self,
@@ -93,9 +95,10 @@ class DeadLetters:
         return sum(map(self._give_up, _chunks(letter for letter in letters if not letter.discarded)))
 
     def _try_again(self, letters: Sequence[DeadLetter]) -> int:
+        """The drain leaves their tasks the time that it leaves those of new writes."""
         now = self._clock.now()
         intents = [
-            new_intent(letter.item, letter.write_id, letter.version or 0, Kind.REPLAY, now=now, due=now)
+            new_intent(letter.item, letter.write_id, letter.timestamp, Kind.REPLAY, now=now, due=now + self._margin)
             for letter in letters
         ]
         self._database.outbox.file(intents)

@@ -49,7 +49,7 @@ class IntentKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One thing to bring to the index. `version` is None for conditional writes."""
+    """One thing to bring to the index. `version` is None for conditional writes, and of a REPLAY the timestamp of the letter."""
 
     key: IntentKey
     item: ItemId

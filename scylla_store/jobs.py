@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from scylla_store.errors import StoreError
@@ -16,6 +16,9 @@ from scylla_store.rows import Cells, Row, decode, unstamp
 
 NO_WRITE = b""
 """Stands for the write id where there is no row."""
+
+IsAskedFor = Callable[[int], bool]
+"""Whether somebody wants an item to be tried although it has a letter, of this timestamp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +77,11 @@ class View:
     damage: StoreError | None = None
 
     @classmethod
-    def of(cls, cells: Cells | None, recipe: Recipe, *, now: int, anchor_only: bool, asked: bool) -> View:
+    def of(cls, cells: Cells | None, recipe: Recipe, *, now: int, anchor_only: bool, asked: IsAskedFor) -> View:
         """What the cells mean at `now`.
 
         A row whose own write is a dead letter is not tried again until somebody asks for it: its anchor is what the
-        index shall hold.
+        index shall hold. `asked` is told the timestamp of its letter.
         """
         write_id = write_id_of(cells)
         try:
@@ -88,7 +91,7 @@ class View:
             return cls(write_id, damage=exc)
         if row is None:
             return cls(letter=letter)
-        anchor_only = anchor_only or (letter is not None and letter[0] == write_id and not asked)
+        anchor_only = anchor_only or (letter is not None and letter[0] == write_id and not asked(letter[1]))
         mark = fingerprint(row, recipe, anchor_only=anchor_only)
         return cls(write_id, row, row.is_live(now), letter, anchor_only, mark)
 
@@ -134,9 +137,9 @@ class Job:
         self.unverified = self.unverified or self.view
 
     @property
-    def is_asked_for(self) -> bool:
-        """Whether somebody wants it to be tried although it may be a dead letter."""
-        return any(ref.intent.kind is Kind.REPLAY for ref in self.refs)
+    def asked_at(self) -> int | None:
+        """The timestamp of the last letter that somebody looked at and wants to be tried again; None: nobody does."""
+        return max((ref.intent.version or 0 for ref in self.refs if ref.intent.kind is Kind.REPLAY), default=None)
 
     @property
     def is_repair(self) -> bool:

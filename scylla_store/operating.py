@@ -25,7 +25,8 @@ class Operating(Lifecycle):
     @property
     def dead_letters(self) -> DeadLetters:
         """What could not be indexed: list, get, counts, replay, discard."""
-        return DeadLetters(self._started().database, self._parts.publisher, self._parts.clock)
+        parts = self._started()
+        return DeadLetters(parts.database, parts.publisher, parts.clock, parts.settings.sync)
 
     def status(self, exact: bool = False) -> Status:
         """How far the index is behind: the last drain's summary and its age, or exact counts."""

@@ -6,6 +6,7 @@ Nothing here counts attempts or decides about failures: worker.py does.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -127,10 +128,23 @@ class Sync:
         cells = self._database.read([job.item for job in jobs], serial=serial) if jobs else {}
         return {
             job.item: View.of(
-                cells.get(job.item), self._recipe, now=now, anchor_only=run.dead is not None, asked=job.is_asked_for
+                cells.get(job.item),
+                self._recipe,
+                now=now,
+                anchor_only=run.dead is not None,
+                asked=functools.partial(self._is_asked_for, job),
             )
             for job in jobs
         }
+
+    def _is_asked_for(self, job: Job, timestamp: int) -> bool:
+        """Whether somebody wants a dead letter to be tried, and nobody gave it up since: a discard makes it newer, as does
+        an earlier try that failed."""
+        asked_at = job.asked_at
+        if asked_at is None or timestamp <= asked_at:
+            return asked_at is not None
+        letter = self._database.letter(job.digest)
+        return letter is None or not letter.discarded
 
     def _leave_young(self, jobs: list[Job], run: Run) -> list[Job]:
         young = [job for job in jobs if planning.is_young(job.refs, job.view.row, t0=run.t0, margin=self._margin)]

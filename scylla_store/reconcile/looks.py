@@ -157,7 +157,7 @@ class Looks:
                 lacking[place].is_counted = False
 
     def _view(self, cells: Cells | None, now: int) -> View:
-        return View.of(cells, self._recipe, now=now, anchor_only=False, asked=False)
+        return View.of(cells, self._recipe, now=now, anchor_only=False, asked=lambda _: False)
 
     def _differs(
         self, view: View, seen: Sequence[SeenPoint], digest: str, now: int, full: bool, *, tokens: bool = True

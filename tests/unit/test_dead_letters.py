@@ -15,7 +15,7 @@ from scylla_store.identity import ItemId, item_digest
 from scylla_store.intents import Kind
 from scylla_store.letters import DeadLetter
 from scylla_store.settings.options import Settings, SyncSettings
-from scylla_store.testing import FailingEmbedder, TestingStore
+from scylla_store.testing import FailingEmbedder, SettableClock, TestingStore
 from tests.unit.core import ITEM, Core
 
 DOCS, NOTES = ("docs", "a"), ("notes",)
@@ -147,6 +147,27 @@ def test_a_discard_lasts_until_the_document_is_written_anew(store: TestingStore,
     assert shown(store) == {("docs", "a", "odd")}
 
 
+def test_a_discard_wins_over_a_replay_that_nobody_has_carried_out_yet(store: TestingStore, embedder: Moody) -> None:
+    # Given letters that could be indexed now, and are to be tried again
+    embedder.cured = True
+    assert store.dead_letters.replay("all") == 3
+
+    # When they are given up before a worker comes
+    assert store.dead_letters.discard("all") == 3
+    store.drain()
+
+    # Then they stay given up, and their text is not searchable
+    assert store.dead_letters.counts() == LetterCounts({}, {"ValueError": 2, "LookupError": 1}, exact=True)
+    assert [hit.item.key for hit in store.search((), "one", limit=10) if hit.text is not None] == ["good"]
+
+    # When one is tried again after all
+    assert store.dead_letters.replay(item_digest(ItemId(NOTES, "bad"))) == 1
+    store.drain()
+
+    # Then it is indexed
+    assert shown(store) == {("docs", "a", "bad"), ("docs", "a", "odd")}
+
+
 def test_a_newer_write_takes_the_letter_away(store: TestingStore) -> None:
     store.put(DOCS, "bad", {"text": "a better one"})
     store.drain()
@@ -185,12 +206,12 @@ def moody() -> Core:
 
 
 def test_a_replay_that_fails_goes_on_where_the_letter_ended() -> None:
-    # Given a letter that is tried again, and given up before that fails
+    # Given a letter that is given up, and tried again all the same
     core = moody()
     first = buried(core)
     letters = letters_of(core)
-    letters.replay("all")
     assert letters.discard("all") == 1
+    assert letters.replay(first.id) == 1
     core.clock.advance(60)
 
     # When
@@ -200,6 +221,90 @@ def test_a_replay_that_fails_goes_on_where_the_letter_ended() -> None:
     last = letter_of(core)
     assert (last.discarded, last.attempts, last.first_failed_at) == (True, 2, first.first_failed_at)
     assert last.last_failed_at > first.last_failed_at
+
+
+@pytest.mark.parametrize("slow", [-3, 3])
+def test_the_later_command_wins_whatever_the_clocks(slow: int) -> None:
+    # Given two operators whose machines' clocks differ, and a text that can be indexed now
+    core = moody()
+    ident = buried(core).id
+    core.embedder.times = 0
+    clock = SettableClock(core.clock())
+    clock.advance(slow)
+    other = core.other(clock)
+    ours, theirs = letters_of(core), DeadLetters(other.database, other.publisher, other.clock, other.settings.sync)
+
+    # When one wants it to be tried again, and then the other gives it up
+    ours.replay("all")
+    theirs.discard("all")
+    core.work(*core.refs(Kind.REPLAY))
+
+    # Then it is given up
+    assert letter_of(core).discarded
+    assert [point.payload["text_hash"] for point in core.points()] == [""]
+
+    # When it is the other way round
+    ours.replay(ident)
+    core.work(*core.refs(Kind.REPLAY))
+
+    # Then it is indexed
+    assert core.database.letter(ident) is None
+    assert "" not in {point.payload["text_hash"] for point in core.points()}
+
+
+def test_a_replay_that_comes_before_an_earlier_one_has_failed_is_carried_out() -> None:
+    # Given a letter that is tried again twice, and a cure that comes between
+    core = moody()
+    ident = buried(core).id
+    letters = letters_of(core)
+    letters.replay("all")
+    [first] = core.refs(Kind.REPLAY)
+    core.clock.advance(1)
+    letters.replay("all")
+    [second] = [ref for ref in core.refs(Kind.REPLAY) if ref != first]
+
+    # When
+    core.work(first)
+    core.embedder.times = 0
+    core.work(second)
+
+    # Then
+    assert core.database.letter(ident) is None
+    assert len(core.points()) == 1
+
+
+def test_a_discard_during_a_replay_wins() -> None:
+    # Given a replay whose text is on its way to the index
+    core = moody()
+    buried(core)
+    core.embedder.times = 0
+    letters = letters_of(core)
+    letters.replay("all")
+    core.ix.after["upsert"] = lambda: letters.discard("all")
+
+    # When
+    core.work(*core.refs(Kind.REPLAY))
+
+    # Then
+    assert letter_of(core).discarded
+    assert [point.payload["text_hash"] for point in core.points()] == [""]
+
+
+def test_a_replay_is_not_dispatched_again_while_its_task_is_on_its_way() -> None:
+    # Given a letter that is tried again: its task was sent
+    core = moody()
+    buried(core)
+    letters_of(core).replay("all")
+
+    # When a drain comes, Then it sends nothing
+    core.dispatcher.sent.clear()
+    core.parts.drain.run()
+    assert core.dispatcher.sent == []
+
+    # When the task was lost, Then the drain sends it, after as long as it waits for a new write
+    core.clock.advance(core.settings.sync.margin + 1)
+    core.parts.drain.run()
+    assert [ref.intent.kind for refs in core.dispatcher.sent for ref in refs] == [Kind.REPLAY]
 
 
 def test_a_discard_that_meets_a_newer_write_leaves_no_letter_behind() -> None:
@@ -219,7 +324,8 @@ def test_a_discard_that_meets_a_newer_write_leaves_no_letter_behind() -> None:
 
 
 def letters_of(core: Core) -> DeadLetters:
-    return DeadLetters(core.parts.database, core.parts.publisher, core.parts.clock)
+    parts = core.parts
+    return DeadLetters(parts.database, parts.publisher, parts.clock, parts.settings.sync)
 
 
 def test_many_letters_are_replayed_in_pieces() -> None:
