@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 CHUNK = 1000
 """Writes of `put_many` whose heads are read at once; on SQLite one transaction."""
 
+_TOLD_APART = 2**53
+"""Microseconds up to which the index tells times apart: it compares 64-bit floats. In 2255."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -112,10 +115,15 @@ class Writer:
         return changes
 
     def check_restored(self, put: Put, *, created_at: int, until: int | None, yields: bool) -> Change:
-        """As `check_put`, for a document that brings its times along (microseconds)."""
+        """As `check_put`, for a document that brings its times along (microseconds).
+
+        It may have been created later than now: its store's clock was ahead once, and versions there went on from that.
+        """
         change = self.check_put(replace(put, ttl=None))
-        if not 0 <= created_at <= self._clock.now() + self._skew:
-            raise ValidationError(f"created_at must lie between 1970 and now; it is {created_at} microseconds since 1970")
+        if not 0 <= created_at < _TOLD_APART:
+            raise ValidationError(
+                f"created_at must lie between 1970 and 2255; it is {created_at} microseconds since 1970"
+            )
         if until is not None and until > LAST_MOMENT:
             raise ValidationError("expires_at must lie before the year 10000 in UTC; without it a document never expires")
         return replace(change, created_at=created_at, until=until, yields=yields)

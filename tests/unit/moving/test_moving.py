@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scylla_store.clock import LAST_MOMENT, SECOND
+from scylla_store.clock import LAST_MOMENT, SECOND, to_datetime
 from scylla_store.database.base import Mutation
 from scylla_store.errors import DamagedRow, NewerFormat, StoreError, TombstoneLimit, ValidationError
 from scylla_store.filters import parse_filter
 from scylla_store.identity import ItemId, Namespace
 from scylla_store.intents import Kind
 from scylla_store.moving import Export, Restorer, Stored, from_line
+from scylla_store.testing import SettableClock, TestingStore
 from tests.unit.core import ITEM, OTHER, START, Core, raises
 
 NAMESPACES: list[Namespace] = [("a",), ("a", "b"), ("a\0",), ("b", "\U0001f600"), ("b", "\uffff")]
@@ -38,7 +40,9 @@ def put(core: Core, item: ItemId, text: str = "some text", **options: Any) -> No
     core.put(text, item, **options)
 
 
-def stored(item: ItemId = ITEM, text: str = "old", *, created_at: int = START - 5, expires_at: int | None = None) -> Stored:
+def stored(
+    item: ItemId = ITEM, text: str = "old", *, created_at: int = START - 5, expires_at: int | None = None
+) -> Stored:
     return Stored(list(item.namespace), item.key, {"text": text}, None, created_at, expires_at)
 
 
@@ -194,9 +198,36 @@ def test_what_has_expired_since_the_export_is_left_out(core: Core) -> None:
     assert (restored.expired, core.row()) == (1, None)
 
 
-@pytest.mark.parametrize("created_at", [-1, START + 60 * SECOND])
+def test_what_was_created_while_the_clock_was_ahead_is_loaded_again(tmp_path: Path) -> None:
+    # Given an embedded store whose clock was a day ahead for one put, so that the next versions, and times of creation, are too
+    clock = SettableClock(START + 86_400 * SECOND)
+    with (
+        TestingStore(tmp_path / "source", clock=clock) as source,
+        TestingStore(tmp_path / "target", clock=clock) as target,
+    ):
+        source.put(("docs",), "while it was ahead", {})
+        clock.advance(-86_400)
+        source.put(("docs",), "later", {})
+        parts = source.parts
+        pages = list(Export(parts.database, parts.reader, clock, ()).lines())
+        # When it is loaded into another store, and into itself
+        for store in (target, source):
+            loading = Restorer(store.parts.writer, clock, replaces=True)
+            assert loading.write([from_line(line) for page in pages for line in page]) == 2
+        # Then the times are the same
+        made = [(item.key, item.created_at) for item in target.list(()).items]
+        assert made == [
+            ("later", to_datetime(START + 86_400 * SECOND + 1)),
+            ("while it was ahead", to_datetime(START + 86_400 * SECOND)),
+        ]
+        # And another write carries them on
+        target.put(("docs",), "later", {"again": True})
+        assert [(item.key, item.created_at) for item in target.list(()).items] == made
+
+
+@pytest.mark.parametrize("created_at", [-1, 2**53])
 def test_a_time_of_creation_that_cannot_be_is_refused_and_nothing_is_written(core: Core, created_at: int) -> None:
-    with pytest.raises(ValidationError, match="created_at must lie between 1970 and now"):
+    with pytest.raises(ValidationError, match="created_at must lie between 1970 and 2255"):
         restorer(core).write([stored(OTHER), stored(created_at=created_at)])
 
     assert core.row(OTHER) is None
