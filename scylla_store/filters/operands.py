@@ -88,8 +88,13 @@ class Operands:
         """The operand as a document would hold it, so that the same values are refused and the same converted."""
         body = encode_json(operand, encoder=self._encoder, max_bytes=MAX_BYTES, max_depth=_MAX_DEPTH, argument=at)
         self.count(len(body), at)
-        found: Json = json.loads(body)
+        found: Json = json.loads(body, object_pairs_hook=_by_name)
         return found
+
+
+def _by_name(entries: list[tuple[str, Json]]) -> dict[str, Json]:
+    """An object, so that the order in which its names were written makes no other filter."""
+    return dict(sorted(entries, key=lambda entry: entry[0]))
 
 
 _SIZE_OF_TIME = 32

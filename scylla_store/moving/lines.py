@@ -54,7 +54,8 @@ class Header:
 
     def is_of_the_same(self, other: Header) -> bool:
         """Whether both exports were asked for the same."""
-        return (self.prefix, self.filter) == (other.prefix, other.filter)
+        # As JSON: to Python true is 1.
+        return self.prefix == other.prefix and _sorted(self.filter) == _sorted(other.filter)
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,10 @@ def footer_count(line: bytes) -> int | None:
 
 def _dump(document: dict[str, Any]) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _sorted(document: Any) -> str:
+    return json.dumps(document, sort_keys=True)
 
 
 def _object(line: bytes) -> dict[str, Any]:

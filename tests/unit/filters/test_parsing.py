@@ -183,6 +183,10 @@ def test_filters_are_told_apart_but_for_the_order_of_names() -> None:
 
     assert len({parsed(asked).digest for asked in different}) == len(different)
     assert parsed({"a": 1, "b": {"$gt": 1, "$lt": 2}}).digest == parsed({"b": {"$lt": 2, "$gt": 1}, "a": 1}).digest
+    for operator in ("$eq", "$ne", "$contains"):
+        one, other = {"x": 1, "y": [{"p": 1, "q": 2}]}, {"y": [{"q": 2, "p": 1}], "x": 1}
+        assert parsed({"a": {operator: one}}).digest == parsed({"a": {operator: other}}).digest
+        assert parsed({"a": {"$in": [0, one]}}).digest == parsed({"a": {"$in": [0, other]}}).digest
 
 
 def test_a_filter_can_be_asked_again_and_again() -> None:

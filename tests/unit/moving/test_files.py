@@ -123,6 +123,7 @@ def test_a_file_that_is_there_is_replaced_only_when_asked_for_and_only_by_a_whol
     [
         (Header(("docs",), {"a": 1}, 5).to_line(), "another prefix or filter; --restart begins anew"),
         (Header((), None, 5).to_line(), "another prefix or filter; --restart begins anew"),
+        (Header(("docs",), {"a": True}, 5).to_line(), "another prefix or filter; --restart begins anew"),
         (b'{"key": "k"}\n', "no header.*--restart begins anew"),
         (HEADER.to_line() + b"nonsense\n", "not JSON.*--restart begins anew"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,27 @@ def test_a_line_brings_back_all_that_it_was_made_of(index: IndexSpec, expires_at
 def test_the_header_and_the_last_line_are_read_back() -> None:
     assert Header.from_line(HEADER.to_line()) == HEADER
     assert footer_count(footer(7)) == 7
-    assert [footer_count(line) for line in (HEADER.to_line(), b'{"documents":1,"key":"k"}', b'{"documents":', b"")] == [None] * 4
+    assert [footer_count(line) for line in (HEADER.to_line(), b'{"documents":1,"key":"k"}', b'{"documents":', b"")] == [
+        None
+    ] * 4
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"a": 1, "b": {"x": 1, "y": [2]}}, {"b": {"y": [2], "x": 1}, "a": 1}, True),
+        (None, None, True),
+        (None, {}, False),
+        ({"a": True}, {"a": 1}, False),
+        ({"a": {"$in": [0]}}, {"a": {"$in": [False]}}, False),
+        ({"a": 1}, {"a": 2}, False),
+    ],
+)
+def test_exports_are_of_the_same_when_their_filters_are_the_same_json(one: Any, other: Any, same: bool) -> None:
+    asked = Header(("docs",), one, 1)
+
+    assert Header.from_line(asked.to_line()).is_of_the_same(Header(("docs",), other, 2)) is same
+    assert not asked.is_of_the_same(Header((), one, 1))
 
 
 @pytest.mark.parametrize(
