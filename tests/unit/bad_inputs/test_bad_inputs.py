@@ -33,7 +33,7 @@ DOCUMENTED = {
     "compare_and_set", "delete_if_exists", "delete_if_version", "update", "get", "get_many", "search", "search_many", "find", "list",
     "list_namespaces", "count", "status", "reconcile", "resync", "flush", "dead_letters",
 }  # fmt: skip
-WITHOUT_ARGUMENTS = {"close", "health", "parts", "settings", "setup", "from_settings"}
+WITHOUT_ARGUMENTS = {"after_fork", "close", "health", "parts", "settings", "setup", "from_settings"}
 """`from_settings` has its own tests: its errors are those of settings."""
 
 
