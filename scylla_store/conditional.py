@@ -144,7 +144,7 @@ class ConditionalWriter:
     ) -> Outcome:
         """Attempts until one of them has an outcome. In `lost` are those whose answers were, and that may still come."""
         for number in range(1, attempts + 1):
-            before = self._read(item, serial=number > 1)
+            before = self._first_read(item, decide) if number == 1 else self._read(item, serial=True)
             arrived = self._arrived(before, lost)
             if arrived is not None:
                 return arrived
@@ -158,6 +158,13 @@ class ConditionalWriter:
             if number < attempts:
                 self._sleep(backoff(number, _PAUSE, _LONGEST_PAUSE, self._random))
         raise Contended(f"{Contended.__doc__} ({attempts} attempts at {item.namespace}/{item.key})")
+
+    def _first_read(self, item: ItemId, decide: Callable[[Row | None], Change | None]) -> _Before:
+        """The row by a plain read; it shows no creation that lies in wait, so "no such item" is said after a serial one only."""
+        before = self._read(item, serial=False)
+        if before.seen(self._clock.now()) is None and decide(None) is None:
+            return self._read(item, serial=True)
+        return before
 
     def _read(self, item: ItemId, *, serial: bool) -> _Before:
         """The row; `serial` settles what is on its way, as after an attempt that another write came before."""

@@ -644,6 +644,78 @@ def test_what_is_applied_after_a_lost_attempt_rules_it_out(core: Core, waits: Wa
     assert value(core) == {"n": 2}
 
 
+def lie_in_wait(core: Core) -> None:
+    """The next conditional write is accepted by some nodes and its answer lost: only a serial read or the like completes it."""
+    held, read = hold_up(core), core.database.read
+
+    def completing(*args: Any, **options: Any) -> Any:
+        if held and options.get("serial"):
+            held.pop()()
+        return read(*args, **options)
+
+    core.database.read = completing  # type: ignore[method-assign]
+
+
+def lost(core: Core, call: Callable[[], Outcome]) -> None:
+    """The outcome of the call is unknown, because the read that would settle it fails too."""
+    later(core, "read", 1, lambda: raises(DatabaseUnavailable("away")))
+    with pytest.raises(OutcomeUnknown):
+        call()
+
+
+def test_there_is_no_such_document_only_when_none_lies_in_wait(core: Core, waits: Waits) -> None:
+    # Given a document whose creation was accepted, and which a plain read does not show
+    lie_in_wait(core)
+    lost(core, lambda: write(core, if_absent))
+    assert value(core) is None
+
+    # When it is asked for by a write that changes nothing, Then it is there
+    outcome = core.parts.updater.update(*ITEM, {}, attempts=10, index=None, ttl=None)
+    assert outcome.current is not None
+    assert outcome.current.value == {"text": "some text"}
+
+
+@pytest.mark.parametrize("condition", [if_present, if_version(5)])
+def test_what_is_not_there_is_looked_for_twice_and_what_is_there_once(
+    core: Core, waits: Waits, condition: Condition
+) -> None:
+    serial = noted_reads(core)
+
+    # Given no document, then one that stands in the way
+    refused = write(core, condition)
+    assert (bool(refused), serial) == (False, [False, True])
+    write(core, if_absent)
+    del serial[:]
+    assert not write(core, if_absent)
+    assert serial == [False]
+
+
+def test_a_write_that_changes_nothing_rules_out_what_no_node_has_begun(core: Core, waits: Waits) -> None:
+    # Given an increment of which nobody knows
+    write(core, if_absent)
+    bump(core)
+    held = hold_up(core)
+    lost(core, lambda: bump(core))
+
+    # When the document is replaced by itself, Then the increment never comes
+    assert core.parts.updater.update(*ITEM, {}, attempts=10, index=None, ttl=None)
+    assert not held[0]()
+    assert value(core) == {"n": 1}
+
+
+def test_where_there_is_nothing_only_another_write_rules_out_what_no_node_has_begun(core: Core, waits: Waits) -> None:
+    for rule_out in (lambda: write(core, if_absent, "again"), core.delete):
+        held = hold_up(core)
+        lost(core, lambda: write(core, if_absent))
+
+        # An update of nothing is none: it leaves the head that the creation is a condition on
+        assert not core.parts.updater.update(*ITEM, {}, attempts=10, index=None, ttl=None)
+        rule_out()
+        assert not held[0]()
+        core.clock.advance(1)
+        core.delete()
+
+
 def test_a_put_between_read_and_write_is_not_overwritten(core: Core, waits: Waits) -> None:
     write(core, if_absent, "one")
     version = core.row().version  # type: ignore[union-attr]
