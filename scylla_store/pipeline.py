@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
 from typing import Any
 
 from scylla_store.arguments import checked_iterator
+from scylla_store.database.base import SCAN_BYTES
 from scylla_store.errors import PartialFailure, StoreError, ValidationError
 from scylla_store.items import Put
 from scylla_store.pressure import Pressure
@@ -28,7 +29,7 @@ def outcomes(writer: Writer, changes: Sequence[Change]) -> tuple[list[Receipt | 
 
 
 class Pipeline:
-    """Collects puts and deletes, and stores them when `size` are together and at the end of its block.
+    """Collects puts and deletes, and stores them when `size` of them or 8 MB are together, and at the end of its block.
 
     Each is checked when it is collected, and what is wrong is not: the block may catch that and go on. When the block ends
     by an exception, what was not stored yet is dropped; `len(pipeline.receipts)` says how many were.
@@ -49,6 +50,7 @@ class Pipeline:
         self._pressure = pressure
         self._size = size
         self._changes: list[Change] = []
+        self._bytes = 0
         self.receipts: list[Receipt | None] = []
         self.errors: list[StoreError | None] = []
 
@@ -77,7 +79,7 @@ class Pipeline:
         if not self._changes:
             return
         self._pressure.admit(len(self._changes))
-        changes, self._changes = self._changes, []
+        changes, self._changes, self._bytes = self._changes, [], 0
         receipts, errors = outcomes(self._writer, changes)
         self.receipts += receipts
         self.errors += errors
@@ -97,7 +99,8 @@ class Pipeline:
 
     def _collect(self, change: Change) -> None:
         self._changes.append(change)
-        if len(self._changes) >= self._size:
+        self._bytes += len(change.value or b"")
+        if len(self._changes) >= self._size or self._bytes >= SCAN_BYTES:
             self.flush()
 
 
@@ -108,14 +111,13 @@ def put_stream(
     on_progress: Callable[[int, list[Receipt]], None],
     wait: float | None,
 ) -> list[Receipt]:
-    """See `ScyllaStore.put_many`: of any number of documents, so many are in memory at once."""
+    """See `ScyllaStore.put_many`: of any number of documents, a thousand or SCAN_BYTES are in memory."""
     if wait is not None:
         raise ValidationError("wait cannot be combined with on_progress: nobody keeps the receipts to wait for")
     if not callable(on_progress):
         raise ValidationError(f"on_progress must be a function, not {type(on_progress).__name__}")
-    left, stored = checked_iterator(puts, "puts", "Put"), 0
-    while some := list(islice(left, CHUNK)):
-        changes = writer.check_puts(some, stored)
+    left, stored = writer.check_each(checked_iterator(puts, "puts", "Put")), 0
+    while changes := list(_together(left)):
         pressure.admit(len(changes))
         receipts, errors = outcomes(writer, changes)
         if any(errors):
@@ -123,3 +125,13 @@ def put_stream(
         stored += len(changes)
         on_progress(stored, [receipt for receipt in receipts if receipt is not None])
     return []
+
+
+def _together(changes: Iterator[Change]) -> Iterator[Change]:
+    """The next ones that are stored at once: a thousand, or fewer when those are large."""
+    size = 0
+    for change in islice(changes, CHUNK):
+        yield change
+        size += len(change.value or b"")
+        if size >= SCAN_BYTES:
+            return

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from scylla_store.arguments import checked_flag, shown
 from scylla_store.clock import LAST_MOMENT, SECOND, VersionClock, past_for_all
 from scylla_store.cursors import DAMAGED, from_cursor, item_at, namespaces_at, to_cursor
-from scylla_store.database.base import Database, Refresh
+from scylla_store.database.base import SCAN_BYTES, Database, Refresh, is_last
 from scylla_store.errors import DamagedRow, ScanLimitReached, ValidationError
 from scylla_store.filters import Filter, Subject
 from scylla_store.identity import MAX_LABELS, ItemId, Namespace, checked_ids, checked_key, checked_namespace
@@ -197,18 +197,21 @@ class Reader:
     def _walk_namespace(
         self, namespace: Namespace, after: str | None, page: int
     ) -> Iterator[tuple[ItemId, Row | None]]:
-        """`page` rows are read first, which may be all that is wanted, and then more and more, as many as fit in memory."""
+        """`page` rows are read first, and then more and more, but never more than SCAN_BYTES of them together.
+
+        A few are read at once, whatever their size: most often all of them are what the caller gets.
+        """
         page = min(page, _LARGEST)
+        most = SCAN_BYTES if page >= _MANY else None
         while True:
-            cells = self._database.keys(namespace, after=after, limit=page)
+            cells = self._database.keys(namespace, after=after, limit=page, max_bytes=most)
             now = self._clock.now()
             for found in cells:
                 row = decode(found)
                 yield found.id, row if row is not None and row.is_visible(now) else None
-            if len(cells) < page:
+            if is_last(cells, page, most):
                 return
-            after = cells[-1].id.key
-            page = min(2 * page, _LARGEST)
+            after, page, most = cells[-1].id.key, min(2 * page, _LARGEST), SCAN_BYTES
 
     def all_namespaces(self, prefix: Namespace, after: Namespace | None) -> Iterator[Namespace]:
         """Listed namespaces under the prefix, in order."""

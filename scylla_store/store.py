@@ -134,8 +134,8 @@ class ScyllaStore(ConditionalWrites, Operating):
         """Stores up to 100,000 documents; receipts come in input order, the last put of a key wins. `wait` is for all of them.
 
         Args:
-            on_progress: for any number of documents: a thousand at a time are taken, checked, stored and forgotten. It is told
-                how many are stored so far, and their receipts; the list that is returned is empty.
+            on_progress: for any number of documents: a thousand at a time (fewer when those have 8 MB) are taken, checked, stored and
+                forgotten. It is told how many are stored so far, and their receipts; the list that is returned is empty.
 
         Raises:
             ValidationError: any of them is wrong; nothing was written (with `on_progress`: none of its thousand and those after).
@@ -174,7 +174,7 @@ class ScyllaStore(ConditionalWrites, Operating):
         return delete_namespace(parts.database, parts.reader, parts.writer, namespace, on_progress)
 
     def pipeline(self, *, size: int = 1000) -> Pipeline:
-        """Collects puts and deletes in a `with` block, stores `size` at a time (1 to 10,000), and reports on each."""
+        """Collects puts and deletes in a `with` block, stores `size` at a time (1 to 10,000; at 8 MB), and reports on each."""
         parts = self._started()
         return Pipeline(parts.writer, parts.pressure, checked_limit(size, "size"))
 

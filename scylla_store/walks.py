@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 
-from scylla_store.database.base import SCAN_BYTES, Database
+from scylla_store.database.base import SCAN_BYTES, Database, is_last
 from scylla_store.errors import TombstoneLimit
 from scylla_store.identity import ItemId, Namespace
 from scylla_store.reads import Reader
@@ -43,7 +43,7 @@ def pages(
 def _pages_of(database: Database, namespace: Namespace, after: str | None) -> Iterator[list[Cells]]:
     while rows := database.keys(namespace, after=after, limit=PAGE, max_bytes=SCAN_BYTES):
         after = rows[-1].id.key
-        is_last = len(rows) < PAGE and sum(len(row.body or b"") for row in rows) < SCAN_BYTES
+        is_end = is_last(rows, PAGE, SCAN_BYTES)
         yield rows
-        if is_last:
+        if is_end:
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -105,14 +105,16 @@ class Writer:
             argument=argument,
         )
 
-    def check_puts(self, puts: Iterable[Put], first: int = 0) -> list[Change]:
-        """As `check_put`, for each of them; the first one is `puts[first]` to whoever reads the message."""
-        changes = []
-        for position, put in enumerate(checked_list(puts, "puts", "puts"), first):
+    def check_puts(self, puts: Iterable[Put]) -> list[Change]:
+        """As `check_put`, for each of them."""
+        return list(self.check_each(checked_list(puts, "puts", "puts")))
+
+    def check_each(self, puts: Iterable[Put]) -> Iterator[Change]:
+        """As `check_put`, for each of any number, when it is taken."""
+        for position, put in enumerate(puts):
             if not isinstance(put, Put):
                 raise ValidationError(f"puts[{position}] must be a Put, not {type(put).__name__}")
-            changes.append(self.check_put(put, f"puts[{position}]."))
-        return changes
+            yield self.check_put(put, f"puts[{position}].")
 
     def check_restored(self, put: Put, *, created_at: int, until: int | None, yields: bool) -> Change:
         """As `check_put`, for a document that brings its times along (microseconds).

@@ -122,6 +122,11 @@ Push = Callable[[Sequence[Entry]], "Sequence[Bookkeeping] | None"]
 """Called with entries that are due, oldest first; returns the new bookkeeping of those that it took, None when no more are wanted."""
 
 
+def is_last(page: Sequence[Cells], limit: int, max_bytes: int | None) -> bool:
+    """Whether there is nothing behind a page of `Database.keys` that was asked for with these bounds."""
+    return len(page) < limit and (max_bytes is None or sum(len(row.body or b"") for row in page) < max_bytes)
+
+
 def within(rows: Iterable[Cells], max_bytes: int) -> Iterator[Cells]:
     """The rows until their bodies have so many bytes together."""
     size = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from scylla_store.clock import Clock
-from scylla_store.database.base import Database
+from scylla_store.database.base import SCAN_BYTES, Database
 from scylla_store.identity import Namespace
 from scylla_store.reads import Reader
 from scylla_store.reconcile.repairs import file_repairs
@@ -18,7 +18,7 @@ def resync(database: Database, reader: Reader, clock: Clock, prefix: Namespace) 
     filed = 0
     for namespace in itertools.chain([prefix] if prefix else [], reader.all_namespaces(prefix, prefix or None)):
         after: str | None = None
-        while rows := database.keys(namespace, after=after, limit=_PAGE):
+        while rows := database.keys(namespace, after=after, limit=_PAGE, max_bytes=SCAN_BYTES):
             file_repairs(database, [row.id for row in rows], clock())
             filed += len(rows)
             after = rows[-1].id.key

@@ -62,6 +62,34 @@ def test_of_any_number_of_documents_few_are_in_memory(store: TestingStore) -> No
     assert store.count(NS, exact=True) == 5000
 
 
+def test_documents_that_are_large_together_are_stored_together(
+    store: TestingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given documents of 1,000 bytes, of which five are all that fits in memory
+    monkeypatch.setattr("scylla_store.pipeline.SCAN_BYTES", 5000)
+    taken, told = 0, list[tuple[int, int]]()
+
+    def documents() -> Iterator[Put]:
+        nonlocal taken
+        for taken in range(1, 13):
+            yield Put(NS, str(taken), {"text": "x" * 1000})
+
+    # When they are stored
+    store.put_many(documents(), on_progress=lambda stored, _: told.append((taken, stored)))
+    # Then no sixth is taken before those are stored
+    assert told == [(5, 5), (10, 10), (12, 12)]
+
+
+def test_a_pipeline_stores_what_is_large_together(store: TestingStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scylla_store.pipeline.SCAN_BYTES", 5000)
+    stored = []
+    with store.pipeline() as pipeline:
+        for number in range(12):
+            pipeline.put(NS, str(number), {"text": "x" * 1000})
+            stored.append(len(pipeline.receipts))
+    assert stored == [0, 0, 0, 0, 5, 5, 5, 5, 5, 10, 10, 10]
+
+
 def test_progress_has_the_receipts(store: TestingStore) -> None:
     found: list[Receipt] = []
     store.put_many([Put(NS, key, {}) for key in "aba"], on_progress=lambda _, receipts: found.extend(receipts))

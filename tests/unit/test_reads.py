@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +11,8 @@ from scylla_store.cursors import to_cursor
 from scylla_store.errors import ClockSkew, ScanLimitReached, ValidationError
 from scylla_store.filters import parse_filter
 from scylla_store.identity import ItemId, Namespace
+from scylla_store.reconcile.resyncing import resync
+from scylla_store.rows import Cells
 from scylla_store.settings.options import LimitSettings, Settings
 from tests.unit.core import ITEM, START, Core, SettableClock
 
@@ -126,6 +128,47 @@ def test_a_count_with_a_filter_looks_into_so_many_empty_namespaces(bounded: Core
 
     with pytest.raises(ScanLimitReached):
         bounded.parts.reader.count_some((), parse_filter({}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("call", ["count", "count_some", "page", "resync"])
+def test_what_a_call_holds_at_once_is_bounded_in_bytes(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given documents of 1,000 bytes, of which five are all that fits in memory
+    core, read = Core(), list[int]()
+    for number in range(50):
+        core.put("x" * 1000, ItemId(("a",), f"{number:02}"))
+    for module in ("reads", "reconcile.resyncing"):
+        monkeypatch.setattr(f"scylla_store.{module}.SCAN_BYTES", 5000)
+    keys, nothing = core.database.keys, parse_filter({"$key": "none"})
+
+    def watched(*args: Any, **options: Any) -> list[Cells]:
+        found = keys(*args, **options)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(core.database, "keys", watched)
+    reader = core.parts.reader
+    calls: dict[str, Callable[[], Any]] = {
+        "count": lambda: reader.count(("a",)),
+        "count_some": lambda: reader.count_some(("a",), nothing),  # type: ignore[arg-type]
+        "page": lambda: len(reader.page(("a",), limit=1, where=nothing).items),
+        "resync": lambda: resync(core.database, reader, core.clock, ("a",)),
+    }
+    # When all of them are read
+    assert calls[call]() == (50 if call in ("count", "resync") else 0)
+    # Then never more than those are there
+    assert (max(read), sum(read)) == (5, 50)
+
+
+def test_large_documents_behind_a_deleted_one_are_read_in_pages_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scylla_store.reads.SCAN_BYTES", 5000)
+    core = Core()
+    names = [f"{number:02}" for number in range(50)]
+    for name in names:
+        core.put("x" * 1000, ItemId(("a",), name))
+    core.delete(ItemId(("a",), "00"))
+
+    assert [name for keys, _ in walk(core, limit=7) for name in keys] == names[1:]
+    assert [name for keys, _ in walk(core, limit=500) for name in keys] == names[1:]
 
 
 def test_deleted_rows_take_few_reads_whatever_the_limit_is() -> None:
