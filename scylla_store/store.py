@@ -270,8 +270,8 @@ class ScyllaStore(ConditionalWrites, Operating):
         Args:
             filter: what they must match as they are now, with the bound of `search`: a page may be short, or empty, and still
                 have a cursor.
-            order_by: `$updated_at`, `$created_at`, or a path of `index.range_fields`: numbers, then text by code point, then
-                documents that have neither there. "-" before it turns the order of numbers and text around.
+            order_by: `$updated_at`, `$created_at`, `$version`, or a path of `index.range_fields`: numbers, then text by code
+                point, then documents that have neither there. "-" before it turns the order of numbers and text around.
             cursor: of the last page, for the same prefix, filter and order.
 
         Raises:

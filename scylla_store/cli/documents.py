@@ -154,7 +154,7 @@ def search(
     if not hits:
         call.output.note("Nothing found.")
     if hits.is_partial:
-        call.output.note("There may be more: the filter needs a look at more than limits.max_scanned points.")
+        call.output.note("There may be more: a search looks at a bounded number of points (limits.max_scanned).")
     _note_what_is_missing(call, hits.is_rebuilding, pending)
 
 
@@ -176,7 +176,7 @@ def _hit_lines(hits: list[Hit]) -> Iterator[str]:
     default="-$updated_at",
     show_default=True,
     metavar="FIELD",
-    help="$updated_at, $created_at or a path of index.range_fields; - before it: descending.",
+    help="$updated_at, $created_at, $version or a path of index.range_fields; - before it: descending.",
 )
 @click.option("--limit", type=int, default=100, show_default=True, help="Most entries, 1 to 10,000.")
 @click.option("--cursor", help="Where the last page ended.")

@@ -16,7 +16,8 @@ from scylla_store.cli.program import Program
 def main() -> None:
     """Documents with semantic search: stored at once, searchable a moment later.
 
-    Without settings everything is embedded, in the folder of --path. The options below may stand after the command too.
+    Without settings everything is embedded, in the folder of --path. The options below may stand after the command
+    too, but for --version.
     """
 
 

@@ -28,7 +28,7 @@ Answers go to stdout, everything else to stderr. With `--json` an answer is one 
 `{{"error": "...", "message": "...", "exit_code": 4}}`.
 
 ## Options of every command
-They stand before or after the command.
+They stand before or after the command; `--version` stands without one.
 """
 
 

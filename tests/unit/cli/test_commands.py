@@ -87,6 +87,18 @@ def test_a_search_takes_a_filter_and_says_when_it_gave_up(run: Run) -> None:
     assert (result.exit_code, "There may be more" in result.output) == (0, True)
 
 
+def test_a_search_without_a_filter_that_gave_up_speaks_of_none(run: Run) -> None:
+    # Given a document whose chunks are the nearest points, and another one
+    chunks = ("-o", "chunking.unit=characters", "-o", "chunking.size=12", "-o", "chunking.overlap=0")
+    for key, text in (("long", "tea and tea " * 8), ("short", "coffee")):
+        answer(run(*chunks, "put", "docs", key, json.dumps({"text": text}), "--json"))
+    # When a search for two documents looks at no more points than the first one has
+    result = run(*chunks, "-o", "limits.max_scanned=1", "search", "docs", "tea", "--limit", "2")
+    # Then it says why there may be more
+    assert (result.exit_code, "docs long" in result.stdout, "docs short" in result.stdout) == (0, True, False)
+    assert "There may be more: a search looks at a bounded number of points (limits.max_scanned)." in result.stderr
+
+
 def test_documents_are_found_in_an_order_page_by_page(run: Run) -> None:
     # Given three documents
     for key, year in (("a", 2), ("b", 3), ("c", 1)):
