@@ -137,10 +137,13 @@ class Looks:
                 continue
             # A head that says deleted stays as long: what has none was deleted before that.
             changed = now - DELETED_TTL * SECOND if view.row is None else changed_at(view, self._skew)
+            # SQLite's versions grow on behind those of a clock that was ahead once: they do not tell when it was.
+            is_dated = changed <= now + 2 * self._skew
             may_wait = view.damage is None and self._may_wait(changed, waiting)
-            if _identity(view) != suspect.identity or (may_wait and (view.row is None or changed > since)):
+            is_later = view.row is None or (is_dated and changed > since)
+            if _identity(view) != suspect.identity or (may_wait and is_later):
                 verdict.waiting += 1
-            elif may_wait or changed + self._grace > now:
+            elif may_wait or (is_dated and changed + self._grace > now):
                 verdict.young += 1
             elif suspect.met_at in (None, _first_of(points)):  # in other steps others of its points are met
                 finding = _finding(suspect.item, kind, view, points)
