@@ -181,7 +181,8 @@ class Outbox(Protocol):
         """Those of the rows that exist."""
 
     def summary(self, limit: int | None) -> OutboxSummary:
-        """Counts what is pending, reading at most `limit` rows; None: reads all, wherever they are, and is exact."""
+        """Counts what is pending, reading about as many rows as `limit`, which expiries to come do not use up; None: reads all,
+        wherever they are, and is exact."""
 
     def waiting(self, limit: int) -> Waiting:
         """Which items wait, reading about `limit` rows."""

@@ -32,6 +32,8 @@ _MAX_SLOTS_UNASKED = 1_000
 """So many stragglers are read whether they hold rows or not; beyond that it is asked first which slots do."""
 
 _MAX_PARTITIONS = 2_000
+_MAX_EXPIRIES = 50_000
+"""So many expiries that are not due are passed over in one count, besides the rows that it may read."""
 
 
 class SlottedOutbox:
@@ -105,7 +107,7 @@ class SlottedOutbox:
         for entry in entries_of(self._tables, read):
             if entry.intent.key.slot != slot:
                 slot, in_slot = entry.intent.key.slot, 0
-            if tally.seen == limit:
+            if limit is not None and not tally.has_room(entry, limit):
                 unread = itertools.chain((place for place in read if place[0] >= slot), places)
                 return tally.summary(more=max(0, self._rows_of(unread, now) - in_slot), exact=False)
             in_slot += 1
@@ -229,23 +231,29 @@ class _Tally:
     """Counts the rows that are read."""
 
     now: int
-    seen: int = 0
+    expiries: int = 0
     pending: int = 0
     retrying: int = 0
     due: int = 0
     oldest: int | None = None
 
+    def has_room(self, entry: Entry, limit: int) -> bool:
+        """Whether one more of its kind is to be counted."""
+        return self.pending < limit if self._waits(entry) else self.expiries < _MAX_EXPIRIES
+
     def add(self, entry: Entry) -> None:
-        """One more row; an expiry that is not due does not wait."""
-        self.seen += 1
-        is_due = entry.next_attempt <= self.now
-        if entry.intent.kind is Kind.EXPIRY and not is_due:
+        """One more row."""
+        if not self._waits(entry):
+            self.expiries += 1
             return
         self.pending += 1
         self.retrying += entry.attempts > 0
-        self.due += is_due
+        self.due += entry.next_attempt <= self.now
         since = entry.intent.waits_since
         self.oldest = since if self.oldest is None else min(self.oldest, since)
 
     def summary(self, *, more: int, exact: bool) -> OutboxSummary:
         return OutboxSummary(self.pending + more, self.retrying, self.oldest, exact=exact, due=self.due)
+
+    def _waits(self, entry: Entry) -> bool:
+        return entry.intent.kind is not Kind.EXPIRY or entry.next_attempt <= self.now

@@ -250,6 +250,15 @@ def test_an_old_summary_is_not_believed() -> None:
         waiting.pressure.admit(2)
 
 
+def test_documents_that_expire_soon_count_like_others(tmp_path: Path) -> None:
+    settings = Settings(embedder=EmbedderSettings(name="hashing"), bulk=BulkSettings(max_pending=3, patience=0))
+    with TestingStore(tmp_path, settings=settings) as store:
+        store.put_many([Put(NS, str(number), {}, ttl=5.0) for number in range(10)])
+
+        with pytest.raises(Backlogged):
+            store.put_many([Put(NS, "more", {}, ttl=5.0)])
+
+
 def test_put_never_waits_and_put_many_and_pipelines_do(tmp_path: Path) -> None:
     settings = Settings(embedder=EmbedderSettings(name="hashing"), bulk=BulkSettings(max_pending=3, patience=0))
     with TestingStore(tmp_path, settings=settings) as store:

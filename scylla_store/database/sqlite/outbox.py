@@ -29,18 +29,25 @@ _DUE = "SELECT rowid FROM outbox WHERE next_attempt <= ? ORDER BY next_attempt, 
 _DUE_SINCE = "SELECT rowid FROM outbox WHERE +next_attempt <= ? AND due >= ? AND due <= ? ORDER BY due LIMIT ?"
 _BY_ROWID = f"SELECT {_COLUMNS} FROM outbox WHERE rowid IN ({{}}) AND next_attempt <= ? ORDER BY next_attempt, due"
 
-# Expiries that are not due yet are not pending.
+# Expiries that are not due yet are not pending, and are not gone through.
 _SUMMARY = """
-    SELECT count(*), count(CASE WHEN waits THEN 1 END), count(CASE WHEN waits AND attempts > 0 THEN 1 END),
-        min(CASE WHEN waits THEN filed_at END), count(CASE WHEN is_due THEN 1 END)
+    SELECT count(*), count(CASE WHEN attempts > 0 THEN 1 END), min(since), count(CASE WHEN next_attempt <= ?1 THEN 1 END)
     FROM (
-        SELECT kind <> 'expiry' OR next_attempt <= ?1 AS waits, next_attempt <= ?1 AS is_due, attempts,
-            CASE kind WHEN 'expiry' THEN due ELSE filed_at END AS filed_at
-        FROM outbox ORDER BY next_attempt, due LIMIT ?2
+        SELECT * FROM (
+            SELECT next_attempt, attempts, filed_at AS since FROM outbox WHERE (kind = 'expiry') = 0 ORDER BY due LIMIT ?2
+        ) UNION ALL SELECT * FROM (
+            SELECT next_attempt, attempts, due AS since FROM outbox
+            WHERE (kind = 'expiry') = 1 AND due <= ?1 AND next_attempt <= ?1 ORDER BY due LIMIT ?2
+        )
     )"""
 _WAITING = """
-    SELECT namespace, key, CASE kind WHEN 'expiry' THEN due ELSE filed_at END FROM outbox WHERE kind <> 'expiry' OR due <= ?
-    ORDER BY due LIMIT ?"""
+    SELECT namespace, key, since FROM (
+        SELECT * FROM (
+            SELECT namespace, key, due, filed_at AS since FROM outbox WHERE (kind = 'expiry') = 0 ORDER BY due LIMIT ?2
+        ) UNION ALL SELECT * FROM (
+            SELECT namespace, key, due, due AS since FROM outbox WHERE (kind = 'expiry') = 1 AND due <= ?1 ORDER BY due LIMIT ?2
+        )
+    ) ORDER BY due LIMIT ?2"""
 
 
 class SQLiteOutbox:
@@ -116,10 +123,10 @@ class SQLiteOutbox:
         self._ready()
         with self._connections.reading() as connection:
             found = connection.execute(_SUMMARY, (self._clock(), -1 if limit is None else limit + 1)).fetchone()
-        seen, pending, retrying, oldest, due = found
-        if limit is None:
+        pending, retrying, oldest, due = found
+        if limit is None or pending <= limit:
             return OutboxSummary(pending, retrying, oldest, exact=True, due=due)
-        return OutboxSummary(min(pending, limit), retrying, oldest, exact=seen <= limit, due=min(due, limit))
+        return OutboxSummary(limit, min(retrying, limit), oldest, exact=False, due=min(due, limit))
 
     def waiting(self, limit: int) -> Waiting:
         """See `Outbox.waiting`."""

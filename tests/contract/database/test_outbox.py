@@ -231,6 +231,21 @@ def test_the_summary_of_a_long_backlog_says_that_it_is_longer_than_what_was_read
     assert 10 <= summary.pending <= 50
 
 
+def test_expiries_to_come_do_not_use_up_what_a_summary_may_count(subject: Subject, outbox: Outbox) -> None:
+    # Given writes that wait behind many expiries, one of which is with a worker since it was due
+    [late] = file(subject, 0, kind=Kind.EXPIRY)
+    file(subject, *[15] * 40, kind=Kind.EXPIRY)
+    keys = file(subject, *[30] * 20)
+    subject.pass_time(1)
+    outbox.update([Bookkeeping(late, subject.clock() + 600 * SECOND, 0)])
+    # Then the writes are counted
+    few, all_of_them = outbox.summary(10), outbox.summary(20)
+    assert (few.pending, few.exact) == (10, False)
+    assert few.oldest_filed_at == min(entry.intent.filed_at for entry in outbox.get(keys).values())
+    assert (all_of_them.pending, all_of_them.exact) == (20, True)
+    assert outbox.summary(None) == all_of_them
+
+
 def test_an_empty_outbox_has_an_empty_summary(outbox: Outbox) -> None:
     summary = outbox.summary(100)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import pytest
+
 from scylla_store.clock import SECOND
 from scylla_store.database.slot_tables import Page, Straggler
 from scylla_store.database.slots import BEHIND, SLOW_PASS_EVERY, SlottedOutbox
@@ -400,3 +402,16 @@ def test_notes_of_slots_that_are_empty_by_now_are_read_up_to_a_bound() -> None:
     assert (len(waiting.items), waiting.exact) == (1, True)
     assert len(drain.tables.read) < 10_000
     assert not drain.outbox.summary(100).exact
+
+
+def test_a_count_passes_over_a_bounded_number_of_expiries_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scylla_store.database.slots._MAX_EXPIRIES", 5)
+    drain = Drain()
+    filed(drain, START)
+    for seconds in range(10):
+        filed(drain, START + (15 + seconds) * SECOND, kind=Kind.EXPIRY)
+
+    bounded, whole = drain.outbox.summary(100), drain.outbox.summary(None)
+
+    assert (bounded.pending, bounded.exact) == (1, False)
+    assert (whole.pending, whole.exact) == (1, True)

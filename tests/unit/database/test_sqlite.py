@@ -19,6 +19,8 @@ from scylla_store.database.base import Database, Refresh
 from scylla_store.database.sqlite import SQLite
 from scylla_store.database.sqlite.connections import Connections
 from scylla_store.database.sqlite.errors import translate
+from scylla_store.database.sqlite.outbox import file
+from scylla_store.database.sqlite.schema import migrations
 from scylla_store.errors import (
     ConfigurationError,
     DatabaseRefused,
@@ -28,6 +30,7 @@ from scylla_store.errors import (
     StoreError,
 )
 from scylla_store.identity import ItemId
+from scylla_store.intents import Kind, new_intent
 from scylla_store.testing.clock import SettableClock
 from tests.contract.database.rows import cells, delete, filed, item, letter, put, write
 
@@ -354,6 +357,24 @@ def test_a_schema_that_is_newer_than_the_code_is_refused(tmp_path: Path) -> None
         with pytest.raises(SchemaMismatch, match="999"):
             use()
     database.close()
+
+
+def test_a_file_of_an_earlier_version_gets_what_it_lacks_and_keeps_what_it_holds(tmp_path: Path) -> None:
+    # Given a file that only the first migration was applied to, with an intent that waits
+    with plain(tmp_path) as connection:
+        for statement in migrations()[0]:
+            connection.execute(statement)
+        connection.execute("PRAGMA user_version = 1")
+        file(connection, [new_intent(item(), bytes(16), 1, Kind.AGAIN, now=5, due=7)])
+    # When this version opens it
+    database = SQLite(tmp_path, timeout=5.0)
+    # Then that is there, and the next one finds nothing to do
+    assert (database.outbox.summary(10).pending, database.outbox.summary(10).oldest_filed_at) == (1, 5)
+    database.close()
+    with plain(tmp_path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(migrations()),)
+    with closing(SQLite(tmp_path, timeout=5.0)) as again:
+        assert again.outbox.summary(10).pending == 1
 
 
 def test_a_path_that_cannot_be_a_folder_is_named(tmp_path: Path) -> None:
