@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from scylla_store.arguments import checked_flag, shown
 from scylla_store.clock import LAST_MOMENT, SECOND, VersionClock, past_for_all
@@ -30,13 +30,6 @@ _MANY = 200
 
 _LARGEST = 1000
 """Rows of one read."""
-
-
-class Moment(NamedTuple):
-    """A time (microseconds), and a version that was drawn then."""
-
-    now: int
-    version: int
 
 
 class Reader:
@@ -92,11 +85,11 @@ class Reader:
         items = {item: Item.of(row) for item, row in self.rows(ids).items()} if ids else {}
         return [items.get(item) for item in ids]
 
-    def moment(self) -> Moment:
-        """Now."""
-        return Moment(self._clock.now(), self._clock.version())
+    def moment(self) -> int:
+        """Now (microseconds)."""
+        return self._clock.now()
 
-    def refresh(self, rows: Iterable[Row], began: Moment) -> dict[ItemId, Row]:
+    def refresh(self, rows: Iterable[Row], began: int) -> dict[ItemId, Row]:
         """Grants each item its whole TTL again, from `began`; what has none stays as it is, and what has expired is left out.
 
         It writes a cell of its own, never head or body: that would undo a put that comes between.
@@ -109,10 +102,10 @@ class Reader:
             self._check_clock()
         now = self._clock.now()
         # What has expired since it was read is gone: another reader may have missed it already.
-        found = {item: self._granted(row, began.now) for item, row in seen.items() if row.is_visible(now)}
+        found = {item: self._granted(row, began) for item, row in seen.items() if row.is_visible(now)}
         changed = [row for item, row in found.items() if row is not seen[item]]
         if changed:
-            refreshes = [self._refreshing(row, now, began.version) for row in changed]
+            refreshes = [self._refreshing(row, now, began) for row in changed]
             self._database.refresh(refreshes)
             self._publisher.collect([Ref(one.intents[0]) for one in refreshes])
         return found
@@ -125,14 +118,18 @@ class Reader:
         granted = min(granted, LAST_MOMENT)
         return replace(row, expires_at=granted) if granted > row.expires_at else row
 
-    def _refreshing(self, row: Row, now: int, version: int) -> Refresh:
+    def _refreshing(self, row: Row, now: int, began: int) -> Refresh:
+        """Its timestamp is the moment that it grants the time from, no version: so of two the one that grants more stays.
+
+        It lies behind the head's, or nothing more would be granted.
+        """
         granted, write = row.expires_at or 0, row.head.write_id
         intents = (
             new_intent(row.id, write, row.version, Kind.REFRESH, now=now, due=now + self._margin),
             new_intent(row.id, write, row.version, Kind.EXPIRY, now=now, due=past_for_all(granted, self._skew)),
         )
         keep = (granted - now) // SECOND + 3600
-        return Refresh(row.id, stamp(write, granted), max(version, row.version + 1), keep, intents)
+        return Refresh(row.id, stamp(write, granted), began, keep, intents)
 
     def page(
         self, prefix: object, *, limit: int = 100, cursor: str | None = None, where: Filter | None = None

@@ -23,7 +23,7 @@ from scylla_store.index.base import Index, Vector
 from scylla_store.inquiry import Found, Inquiry
 from scylla_store.items import Hit, Hits
 from scylla_store.monitoring import Metrics
-from scylla_store.reads import Moment, Reader, checked_limit
+from scylla_store.reads import Reader, checked_limit
 from scylla_store.rows import Row
 from scylla_store.settings.options import Settings
 
@@ -142,7 +142,7 @@ class Searcher:
                 for one, part in zip(going, parts, strict=True):
                     one.judge(part, rows)
 
-    def _refreshed(self, pages: Sequence[Sequence[Found]], began: Moment) -> list[list[Found]]:
+    def _refreshed(self, pages: Sequence[Sequence[Found]], began: int) -> list[list[Found]]:
         """The hits with the time that their items are granted again, each item once; without what has expired meanwhile."""
         rows = self._reader.refresh([found.row for page in pages for found in page], began)
         return [

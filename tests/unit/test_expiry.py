@@ -111,6 +111,37 @@ def test_a_put_and_its_refresh_that_come_before_a_refresh_are_not_undone(core: C
     assert granted(core) == 17
 
 
+def test_what_was_granted_is_not_taken_away_by_whose_versions_lag_behind(core: Core) -> None:
+    # Given a process whose versions lie ahead of its clock, as after a write over one of a machine whose clock is fast
+    core.put(ttl=10)
+    core.parts.clock.version(START + 4 * SECOND)
+
+    # When it grants time, and then processes whose versions do not
+    ends = []
+    for reader in (core.parts.reader, core.elsewhere.reader, core.parts.reader, core.elsewhere.reader):
+        core.clock.advance(1)
+        reader.get(*ITEM, refresh_ttl=True)
+        ends.append(granted(core))
+
+    # Then each refresh counts
+    assert ends == [11, 12, 13, 14]
+
+
+def test_of_two_refreshes_the_one_that_grants_more_stays_whichever_is_written_last(core: Core) -> None:
+    # Given a reader that has read the item, and another one that grants it time later, in a process whose versions lag behind
+    core.put(ttl=10)
+    core.clock.advance(1)
+    core.parts.clock.version(START + 4 * SECOND)
+
+    def refresh_later() -> None:
+        core.clock.advance(1)
+        core.elsewhere.reader.get(*ITEM, refresh_ttl=True)
+
+    core.db.before["refresh"] = refresh_later
+    core.parts.reader.get(*ITEM, refresh_ttl=True)
+    assert granted(core) == 12
+
+
 def test_a_put_that_comes_after_a_refresh_does_not_inherit_it(core: Core) -> None:
     core.put(ttl=10)
     core.clock.advance(4)
@@ -211,7 +242,9 @@ def test_expiry_removes_points_and_rows_without_a_reader(tmp_path: Path) -> None
             """Keys that have points, and keys that have a document in the database."""
             ids = {item_digest(ItemId(NS, key)): key for key in ("brief", "granted", "immortal")}
             rows = store.parts.database.keys(NS, after=None, limit=10)
-            return {ids[one] for one in store.parts.index.points_of(list(ids))}, {row.id.key for row in rows if row.body}
+            return {ids[one] for one in store.parts.index.points_of(list(ids))}, {
+                row.id.key for row in rows if row.body
+            }
 
         # When time passes and only the drain looks, then they go one after the other
         assert left() == ({"brief", "granted", "immortal"},) * 2

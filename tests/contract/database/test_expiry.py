@@ -138,6 +138,25 @@ def test_a_refresh_beside_a_put_undoes_nothing_of_it(store: TestingStore, ttl: f
     assert not is_mortal or (item.expires_at - item.updated_at).total_seconds() == ttl  # type: ignore[operator]
 
 
+def test_a_refresh_takes_nothing_away_that_another_process_granted(store: TestingStore, tmp_path: Path) -> None:
+    # Given two processes; the versions of one lie ahead of its clock
+    parts = store.parts
+    namespace, _ = _indexed(store)
+    first = _end(store, namespace)
+    parts.clock.version(store.clock() + 4_000_000)
+
+    # When they grant time in turn, Then each of them does
+    granted = []
+    with TestingStore(tmp_path / "other", database=parts.database, index=parts.index, clock=store.clock) as other:
+        for reader in (store, other, store, other):
+            store.clock.advance(BRIEF / 4)
+            assert reader.get(namespace, KEY, refresh_ttl=True) is not None
+            granted.append(_end(store, namespace) - first)
+    quarter = int(BRIEF / 4 * 1_000_000)
+    assert granted == [granted[0] + quarter * turn for turn in range(4)]
+    assert granted[0] > 0
+
+
 def _indexed(store: TestingStore) -> tuple[Namespace, Receipt]:
     """A document that lives for a moment, alone in its namespace."""
     namespace = ("expiry", str(next(_numbers)))
