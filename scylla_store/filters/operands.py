@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from scylla_store.clock import EPOCH
@@ -37,9 +38,9 @@ class Operands:
 
     def count(self, size: int, at: str) -> None:
         """Adds to what the filter takes; raises ValidationError when that is too much."""
-        self._bytes += size
-        if self._bytes > MAX_BYTES:
+        if self._bytes + size > MAX_BYTES:
             raise ValidationError(f"{at} makes the filter longer than the {MAX_BYTES} bytes that are allowed")
+        self._bytes += size
 
     def value(self, field: Field, operand: object, at: str) -> Json:
         """What a value of the field may be equal to."""
@@ -51,7 +52,13 @@ class Operands:
             raise ValidationError(f"{at} must be a list of values, not {_name(operand)}")
         if len(operand) > MAX_VALUES:
             raise ValidationError(f"{at} has {len(operand)} values; at most {MAX_VALUES} are allowed")
-        return tuple(self.value(field, one, f"{at}[{position}]") for position, one in enumerate(operand))
+        if field in TIMES:
+            return tuple(self.value(field, one, f"{at}[{position}]") for position, one in enumerate(operand))
+        found = self._each_of(operand, at)
+        if not isinstance(field, tuple):
+            for position, one in enumerate(found):
+                _check_suits(field, one, f"{at}[{position}]")
+        return tuple(found)
 
     def bound(self, field: Field, operand: object, at: str) -> int | float | str:
         """What a value of the field may be less or greater than."""
@@ -78,10 +85,23 @@ class Operands:
             self.count(_SIZE_OF_TIME, at)
             return _microseconds(operand, at)
         found = self._json(operand, at)
-        if field is System.KEY and not isinstance(found, str):
-            raise ValidationError(f"{at} must be a string, as keys are, not {_name(found)}")
-        if field is System.VERSION and (isinstance(found, bool) or not isinstance(found, (int, float))):
-            raise ValidationError(f"{at} must be a number, as versions are, not {_name(found)}")
+        _check_suits(field, found, at)
+        return found
+
+    def _each_of(self, operand: Sequence[object], at: str) -> list[Json]:
+        """As `_json`, for each value of a list: all at once, and one by one only to find the place of what is wrong.
+
+        Many small values are few bytes, and a call for each of them takes long.
+        """
+        try:
+            # An object, because that is looked at without Python; with its own brackets it is two levels deeper.
+            body = encode_json(
+                {"": operand}, encoder=self._encoder, max_bytes=2 * MAX_BYTES, max_depth=_MAX_DEPTH + 2, argument=at
+            )
+            found: list[Json] = json.loads(body, object_pairs_hook=_by_name)[""]
+            self.count(len(body) - len('{"":[]}') - max(0, len(found) - 1), at)
+        except ValidationError:
+            return [self._json(one, f"{at}[{position}]") for position, one in enumerate(operand)]
         return found
 
     def _json(self, operand: object, at: str) -> Json:
@@ -98,6 +118,14 @@ def _by_name(entries: list[tuple[str, Json]]) -> dict[str, Json]:
 
 
 _SIZE_OF_TIME = 32
+
+
+def _check_suits(field: System, found: Json, at: str) -> None:
+    """Raises ValidationError when no key, or version, is such a value."""
+    if field is System.KEY and not isinstance(found, str):
+        raise ValidationError(f"{at} must be a string, as keys are, not {_name(found)}")
+    if field is System.VERSION and (isinstance(found, bool) or not isinstance(found, (int, float))):
+        raise ValidationError(f"{at} must be a number, as versions are, not {_name(found)}")
 
 
 def _microseconds(operand: object, at: str) -> int:

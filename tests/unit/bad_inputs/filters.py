@@ -29,7 +29,17 @@ def _shared(levels: int) -> Any:
     return found
 
 
+def _many_values(path: str) -> Any:
+    """As many values as fit into a filter, and an operator that is none behind them."""
+    found: Any = {f"{number:03}": {"$in": list(range(10)) * 25} for number in range(225)}
+    if path.startswith("$"):
+        found = {"$or": [{path: operand} for operand in found.values()]}
+    return {**found, "zz": {"$gtr": 1}}
+
+
 _TOO_MUCH = fixed(
+    _many_values("a"),
+    _many_values("$version"),
     _not_nested(20),
     _not_nested(10_000),
     _shared(15),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+import sys
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -193,3 +194,36 @@ def test_a_filter_can_be_asked_again_and_again() -> None:
     where = parsed({"a": {"$in": [1, "x"]}})
 
     assert [where.matches(Subject("k", {"a": value}, 0, 0)) for value in (1, "x", 2, 1.0)] == [True, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("path", "values"), [("a", list(range(10))), ("a", list("0123456789")), ("$version", list(range(10)))]
+)
+def test_a_list_is_not_encoded_value_by_value(path: str, values: list[Any]) -> None:
+    # Given as many values as fit into a filter
+    asked = {"$or": [{path: {"$in": values * 15}} for _ in range(100)]}
+    calls = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    # When it is checked
+    sys.setprofile(count)
+    try:
+        parse_filter(asked)
+    finally:
+        sys.setprofile(None)
+    # Then there are not many calls for each of them
+    assert calls < 2 * 15_000
+
+
+def test_a_list_takes_as_much_of_the_limit_as_its_values() -> None:
+    # 65,536 bytes: the path has one, each value 64
+    values = ["x" * 62] * 1000
+    fits = {"a": {"$in": values}, "b": {"$in": ["x" * 62] * 23}, "c": "x" * 59}
+    assert parse_filter(fits) is not None
+    with pytest.raises(ValidationError, match=r"filter\.c makes the filter longer"):
+        parse_filter({**fits, "c": "x" * 60})
+    with pytest.raises(ValidationError, match=r"filter.b.\$in\[23\] makes the filter longer"):
+        parse_filter({**fits, "b": {"$in": ["x" * 62] * 24}})
