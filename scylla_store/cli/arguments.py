@@ -33,6 +33,17 @@ class TtlType(click.ParamType):  # type: ignore[type-arg]  # generic since click
             self.fail(f"{value!r} is neither a number of seconds nor never", param, ctx)
 
 
+class NumberRange(click.FloatRange):
+    """A number within bounds. NaN, which no comparison refuses, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Raises click's BadParameter, which ends with exit code 2."""
+        found = super().convert(value, param, ctx)
+        if found != found:
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return found
+
+
 class NamespaceType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2 only
     """A tuple of labels; `prefix` allows the empty one."""
 

@@ -23,6 +23,9 @@ _POLL = 0.1
 _STALLED = 5.0
 """Seconds without a change after which waiting for the index makes no sense: what is left waits for a retry."""
 
+_DRAINS = 2.5
+"""On a cluster the figures are those of the last drain: so many drains without a change, if that is longer."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -92,30 +95,41 @@ class LeftToOutbox:
         """Nothing to close."""
 
 
-def wait_for_index(store: ScyllaStore, seconds: float, report: Callable[[int], None] | None = None) -> int:
+def wait_for_index(
+    store: ScyllaStore,
+    seconds: float,
+    report: Callable[[int], None] | None = None,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> int:
     """Waits until nothing is pending; returns how many writes still are, when the time is over or nothing moves any more.
+
+    On a cluster, where each drain counts anew, nothing moves when two drains saw the same.
 
     Args:
         seconds: longest wait.
         report: called with the pending writes at every look.
+        sleep, monotonic: for waiting.
     """
-    begun = moved_at = time.monotonic()
+    begun = moved_at = monotonic()
     deadline = begun + seconds
-    pending = _pending(store, begun)
-    while pending and time.monotonic() < min(deadline, moved_at + _STALLED):
-        time.sleep(min(_POLL, seconds))
-        before, pending = pending, _pending(store, begun)
+    drains = 0.0 if store.parts.is_embedded else _DRAINS * store.settings.celery.drain_interval
+    pending = _pending(store, monotonic() - begun)
+    while pending and monotonic() < min(deadline, moved_at + max(_STALLED, drains)):
+        sleep(min(_POLL, seconds))
+        before, pending = pending, _pending(store, monotonic() - begun)
         if pending != before:
-            moved_at = time.monotonic()
+            moved_at = monotonic()
         if report is not None:
             report(pending)
     return pending
 
 
-def _pending(store: ScyllaStore, begun: float) -> int:
+def _pending(store: ScyllaStore, waited: float) -> int:
     """As the last drain saw it; counted when that was before the wait begun and saw nothing, because it knows nothing of these."""
     status = store.status()
-    is_older = status.age_seconds is None or status.age_seconds > time.monotonic() - begun
+    is_older = status.age_seconds is None or status.age_seconds > waited
     return store.status(exact=True).pending if is_older and not status.pending else status.pending
 
 

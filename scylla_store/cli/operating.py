@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 import click
 
+from scylla_store.cli.arguments import NumberRange
 from scylla_store.cli.invocation import Invocation, common_options
 from scylla_store.cli.output import columns
 from scylla_store.cli.program import UNAVAILABLE
@@ -40,7 +41,7 @@ def setup(call: Invocation) -> None:
 @click.option("--exact", is_flag=True, help="Count now instead of showing what the last drain saw.")
 @click.option(
     "--watch",
-    type=click.FloatRange(min=0.1),
+    type=NumberRange(0.1, 86_400),
     is_flag=False,
     flag_value=2.0,
     metavar="[SECONDS]",

@@ -247,6 +247,14 @@ def test_setup_can_be_repeated(run: Run) -> None:
     assert answer(run("setup", "--json")) == answer(run("setup", "--json"))
 
 
+@pytest.mark.parametrize("seconds", ["inf", "nan", "1e300", "0", "often"])
+def test_status_is_not_watched_at_times_that_never_come(run: Run, seconds: str) -> None:
+    result = run("status", "--watch", seconds)
+
+    assert (USAGE, "") == (result.exit_code, result.stdout)
+    assert "--watch" in result.stderr
+
+
 def test_status_and_health_answer(run: Run) -> None:
     run("put", "docs", "k", '{"text": "words"}')
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from scylla_store.cli.invocation import wait_for_index
+from scylla_store.clock import SECOND
 from scylla_store.drain import Scope
 from scylla_store.testing import TestingStore
 from tests.unit.test_batch import NS, Site
@@ -35,3 +37,57 @@ def test_before_the_first_drain_all_are_counted(tmp_path: Path) -> None:
         store.put(NS, "k", {"text": "tea"})
         assert store.status().age_seconds in (None, 0.0)
         assert wait_for_index(store, 0.0) == 1
+
+
+class Time:
+    """Passes while somebody sleeps; what is to happen then does so when it has come."""
+
+    def __init__(self, store: TestingStore) -> None:
+        self._store = store
+        self._begun = store.clock()
+        self.events: list[tuple[float, Callable[[], object]]] = []
+
+    def now(self) -> float:
+        return (self._store.clock() - self._begun) / SECOND
+
+    def sleep(self, seconds: float) -> None:
+        self._store.clock.advance(seconds)  # type: ignore[attr-defined]
+        while self.events and self.events[0][0] <= self.now():
+            self.events.pop(0)[1]()
+
+
+def test_on_a_cluster_figures_change_with_each_drain_and_that_is_waited_for(tmp_path: Path) -> None:
+    # Given workers that bring everything to the index, which the drain after the next one sees
+    with Site(tmp_path).store as store:
+        store.put(NS, "k", {"text": "tea"})
+        assert seen_by_a_drain(store) == 1
+        time = Time(store)
+        time.events = [
+            (9.9, lambda: seen_by_a_drain(store)),
+            (19.9, store.drain),
+            (19.9, lambda: seen_by_a_drain(store)),
+        ]
+        # When somebody waits, then until nothing is pending
+        assert wait_for_index(store, 60.0, sleep=time.sleep, monotonic=time.now) == 0
+        assert 19.9 <= time.now() < 21
+
+
+def test_on_a_cluster_two_drains_that_see_no_change_are_the_end(tmp_path: Path) -> None:
+    with Site(tmp_path).store as store:
+        store.put(NS, "k", {"text": "tea"})
+        assert seen_by_a_drain(store) == 1
+        time = Time(store)
+
+        assert wait_for_index(store, 60.0, sleep=time.sleep, monotonic=time.now) == 1
+
+        assert 25 <= time.now() < 26
+
+
+def test_in_embedded_mode_nothing_moves_when_nothing_does_for_five_seconds(tmp_path: Path) -> None:
+    with TestingStore(tmp_path) as store:
+        store.put(NS, "k", {"text": "tea"})
+        time = Time(store)
+
+        assert wait_for_index(store, 60.0, sleep=time.sleep, monotonic=time.now) == 1
+
+        assert 5 <= time.now() < 6
