@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from scylla_store.index.base import SeenPoint
 from scylla_store.intents import Intent, Kind, Ref
-from scylla_store.points import Draft
+from scylla_store.points import Draft, has_whole_numbers
 from scylla_store.rows import Row
 
 _MAY_BE_YOUNG = (Kind.WRITE, Kind.REFRESH)
@@ -76,7 +76,7 @@ def _would_keep_its_vector(point: SeenPoint, anchor: Draft | None) -> bool:
 
 def _is_right(point: SeenPoint | None, draft: Draft) -> bool:
     """Whether the point is the draft's, to the last field: what became of a payload by other hands is repaired too."""
-    return point is not None and point.payload == draft.payload
+    return point is not None and point.payload == draft.payload and has_whole_numbers(point.payload)
 
 
 def _is_write_of(intent: Intent, row: Row | None) -> bool:

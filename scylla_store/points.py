@@ -18,6 +18,10 @@ from scylla_store.texts import texts_of
 
 PAYLOAD_FORMAT = 4
 
+_NUMBERS = (
+    "format", "version", "created_at", "updated_at", "expires_at", "slice", "start", "end", "ordinal", "count",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -107,6 +111,11 @@ def common_payload(row: Row, recipe: Recipe, digest: str, mark: str) -> dict[str
         "tenant": namespace_digest(namespace[:1]),
         "prefixes": prefix_digests(namespace),
     }
+
+
+def has_whole_numbers(payload: dict[str, Any]) -> bool:
+    """Whether those of its numbers that are there are whole ones: 1.0 and true equal 1 here, but not in all conditions of an index."""
+    return set(map(type, map(payload.get, _NUMBERS))) <= {int, type(None)}
 
 
 def item_of(point: SeenPoint) -> ItemId | None:

@@ -237,7 +237,7 @@ class Sync:
             (point.id, point.fingerprint): str(point.payload["text_hash"])
             for job in jobs
             for point in job.seen
-            if point.payload.get("model") == self._recipe.model and point.payload.get("text_hash") in wanted
+            if point.payload.get("model") == self._recipe.model and str(point.payload.get("text_hash")) in wanted
         }
         if not known:
             return {}

@@ -42,6 +42,12 @@ class SeenPoint:
     fingerprint: str
     payload: dict[str, Any]
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the three are written as texts and a whole number, not as lists or otherwise: the engine takes many forms."""
+        stored = (self.payload.get("item"), self.payload.get("version"), self.payload.get("fingerprint"))
+        return bool(self.fingerprint) and tuple(map(type, stored)) == (str, int, str)
+
 
 @dataclass(frozen=True, slots=True)
 class Match:

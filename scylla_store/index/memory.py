@@ -15,7 +15,7 @@ from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.errors import CollectionMismatch, IndexRefused, IndexUnavailable, StoreClosed
 from scylla_store.index.base import Along, IndexSpecification, Match, Point, Question, SeenPoint, Vector, in_order
 from scylla_store.index.matching import holds
-from scylla_store.index.payloads import UNREAD, has_tokens, is_unchanged, seen_point
+from scylla_store.index.payloads import UNREAD, has_tokens, is_unchanged, seen_point, whole_number
 from scylla_store.index.vectors import checked_vectors, float32, lower_bound
 
 
@@ -192,9 +192,9 @@ def _is_under(payload: dict[str, Any], prefix: str | None) -> bool:
 
 
 def _is_in(which: range | None, payload: dict[str, Any]) -> bool:
-    number = payload.get("slice")
-    is_number = isinstance(number, int) and number >= 0
-    return is_number and number in which if which is not None else not is_number
+    number = whole_number(payload.get("slice"))
+    is_in_one = number is not None and number >= 0
+    return is_in_one and number in which if which is not None else not is_in_one
 
 
 def _normal(vector: np.ndarray) -> np.ndarray:

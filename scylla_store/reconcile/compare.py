@@ -12,7 +12,7 @@ from scylla_store.errors import DamagedRow
 from scylla_store.filters.facts import are_of_this_way, are_sound
 from scylla_store.index.base import SeenPoint
 from scylla_store.jobs import View
-from scylla_store.points import Recipe, common_payload, drafts
+from scylla_store.points import Recipe, common_payload, drafts, has_whole_numbers
 from scylla_store.rows import Row, row_hash
 
 
@@ -61,7 +61,7 @@ def drift_of(
     row = view.row
     if view.damage is not None or (view.live and row is not None and not is_whole(row)):
         return Drift.DAMAGED
-    if any(not point.fingerprint for point in seen):
+    if not all(point.is_plain for point in seen):
         return Drift.DAMAGED
     if any(point.version > view.version for point in seen) and row is not None:
         return Drift.NEWER
@@ -76,7 +76,7 @@ def drift_of(
     wrong = {kind for kind in (_wrong(point.payload, common, ranges, tokens) for point in seen) if kind is not None}
     if wrong:
         return next(kind for kind in (Drift.DAMAGED, Drift.STALE, Drift.WRONG_MODEL) if kind in wrong)
-    if _count(seen[0]) != len(seen) or sorted(map(_ordinal, seen)) != list(range(len(seen))):
+    if any(_count(point) != len(seen) for point in seen) or sorted(map(_ordinal, seen)) != list(range(len(seen))):
         return Drift.INCOMPLETE
     return Drift.DAMAGED if full and not _is_exact(view, row, seen, recipe) else None
 
@@ -122,7 +122,7 @@ def _drift_of_the_dead(row: Row, seen: Sequence[SeenPoint], *, now: int, skew: i
 
 def _wrong(payload: dict[str, Any], common: dict[str, Any], ranges: tuple[str, ...], tokens: bool) -> Drift | None:
     """What is wrong with one point of a live row."""
-    if common.items() <= payload.items():
+    if common.items() <= payload.items() and has_whole_numbers(payload):
         is_sound = are_sound(payload, ranges) if tokens else are_of_this_way(payload, ranges)
         return None if is_sound else Drift.DAMAGED
     fields = {field for field, value in common.items() if payload.get(field) != value}

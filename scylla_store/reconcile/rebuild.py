@@ -35,7 +35,6 @@ class Rebuild:
         self._clock = clock
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._has_looked = False
         self._looked_at: float | None = None
         self._is_on = False
         self._epoch: object = None
@@ -85,16 +84,17 @@ class Rebuild:
         return int(mark["since"])
 
     def is_on(self) -> bool:
-        """The same as yes or no, at most two seconds old, or as old as an answer that is under way; no when the database does
-        not say."""
-        self._look()
-        return self._is_on
+        """The same as yes or no, at most two seconds old; no when the database does not say."""
+        with self._lock:
+            self._look()
+            return self._is_on
 
     def epoch(self) -> object:
         """Changes when a rebuild begins or ends and when somebody runs setup, at most two seconds later; not when the database
         does not say."""
-        self._look()
-        return self._epoch
+        with self._lock:
+            self._look()
+            return self._epoch
 
     def set_up(self) -> None:
         """To be called by whoever runs setup: it may have been run because the index is another one now."""
@@ -102,30 +102,15 @@ class Rebuild:
         self._looked_at = None
 
     def _look(self) -> None:
-        """One thread looks again; for the others the last answer stands meanwhile, or each search would wait for a database
-        that hangs. There is none before the first look, so that one is waited for."""
-        lock = self._lock
-        if self._is_fresh() or not lock.acquire(blocking=not self._has_looked):
+        now = self._monotonic()
+        if self._looked_at is not None and now - self._looked_at < _LOOK_AGAIN:
             return
-        try:
-            if not self._is_fresh():
-                self._ask()
-        finally:
-            lock.release()
-
-    def _is_fresh(self) -> bool:
-        looked_at = self._looked_at
-        return looked_at is not None and self._monotonic() - looked_at < _LOOK_AGAIN
-
-    def _ask(self) -> None:
         try:
             since = self.since()
             self._epoch = (since, self._database.state(_SET_UP))
         except TransientError:
             since = None
-        self._is_on = since is not None
-        self._looked_at = self._monotonic()  # after it: an answer may take longer than it is believed
-        self._has_looked = True
+        self._looked_at, self._is_on = now, since is not None
 
     def _mark(self) -> dict[str, Any] | None:
         found: dict[str, Any] | None = json.loads(self._database.state(_STATE) or b"null")

@@ -21,8 +21,8 @@ from scylla_store.rows import Cells
 
 _POINTS = 1000
 _MOST_SLICES = 512
-_BEYOND = 2**53
-"""The last slices are read without an end, so that a number that no slice has is met too."""
+_BEYOND = 2**64
+"""The last slices are read without an end (no number in an index is as large), so that one that no slice has is met too."""
 
 _ROWS = 500
 _SUSPECTS = 500

@@ -124,7 +124,7 @@ RECONCILING: tuple[Mutant, ...] = (
         "reconcile: chunks are not counted",
         "What is there is of the right write.",
         "reconcile/compare.py",
-        "    if _count(seen[0]) != len(seen) or sorted(map(_ordinal, seen)) != list(range(len(seen))):\n        return Drift.INCOMPLETE\n",
+        "    if any(_count(point) != len(seen) for point in seen) or sorted(map(_ordinal, seen)) != list(range(len(seen))):\n        return Drift.INCOMPLETE\n",
         "",
         _TESTS,
     ),

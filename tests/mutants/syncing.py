@@ -307,7 +307,7 @@ SYNCING: tuple[Mutant, ...] = (
         "vectors taken by point, not by text",
         "A chunk keeps its place, so its point has the vector already.",
         "sync.py",
-        """            if point.payload.get("model") == self._recipe.model and point.payload.get("text_hash") in wanted
+        """            if point.payload.get("model") == self._recipe.model and str(point.payload.get("text_hash")) in wanted
         }
         if not known:
             return {}

@@ -60,10 +60,14 @@ def numbered(number: int, key: str = "k", **fields: Any) -> Point:
 
 def wipe(index: Index) -> None:
     """Deletes what the tests made before, so that they can share a collection: making one takes long."""
-    marks = {(one.id, mark) for one in made for mark in (one.payload.get("fingerprint"), "") if isinstance(mark, str)}
+    marks = {(one.id, mark) for one in made for mark in [*_texts(one.payload.get("fingerprint")), ""]}
     index.delete(sorted(marks))
     made.clear()
     assert index.count(prefix=None, now=0) == 0
+
+
+def _texts(found: Any) -> list[str]:
+    return [each for each in (found if isinstance(found, list) else [found]) if isinstance(each, str)]
 
 
 def digest(key: str = "k", namespace: tuple[str, ...] = ("docs",)) -> str:

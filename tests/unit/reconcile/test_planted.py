@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from scylla_store.identity import ItemId, item_digest, item_slice
+from scylla_store.identity import ItemId, item_digest, item_slice, point_id
 from scylla_store.index.base import Index, Point, SeenPoint
 from scylla_store.letters import DeadLetter
 from scylla_store.reconcile import ReconcileReport
 from scylla_store.testing import SettableClock, TestingStore
 from tests.unit.core import SETTINGS
-from tests.unit.reconcile.test_reconciler import NAMESPACE, indexed, item, kinds, orphan, run, settle
+from tests.unit.reconcile.test_reconciler import NAMESPACE, alter, indexed, item, kinds, orphan, run, settle
 
 ABSENT = ItemId(NAMESPACE, "never was")
 
@@ -114,3 +114,76 @@ def test_a_find_goes_on_behind_a_copy_under_a_number(store: TestingStore, order:
             break
     # Then each document comes
     assert set(met) == {"k0", "k1", "k2", "k3"}
+
+
+ODD: list[dict[str, Any]] = [
+    *({"version": version} for version in ([2**52], [5], 1e18, "x", None, {"a": 1}, -3, [], True, 5.5, 1e300)),
+    {"fingerprint": ["ff"]},
+    {"fingerprint": 7},
+    {"version": [2**52, 5], "fingerprint": ["", "ff"]},
+]
+
+
+@pytest.mark.parametrize("fields", ODD, ids=str)
+def test_a_point_whose_mark_or_version_has_another_form_is_repaired(
+    store: TestingStore, fields: dict[str, Any]
+) -> None:
+    # Given a point of a document, and one of none
+    [point] = points(store, item(0))
+    plant(store, point.id, {**point.payload, **fields})
+    plant(store, point_id(item_digest(ABSENT), 0), {**of_nobody(point), **fields})
+    # When some rounds go over them
+    # Then the first one finds both, and no other finds them again
+    assert rounds(store) == [{"damaged": 2}, {}, {}]
+    assert (points(store, item(0)), points(store, ABSENT)) == ([point], [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"ordinal": False}, "damaged"),
+        ({"ordinal": 0.0}, "damaged"),
+        ({"count": True}, "damaged"),
+        ({"slice": [5]}, "damaged"),
+        ({"expires_at": float(2**60)}, "damaged"),
+        ({"text_hash": ["x"], "version": 5, "write": "00", "fingerprint": "f"}, "stale"),
+    ],
+    ids=str,
+)
+def test_a_field_that_only_equals_what_it_should_be_is_repaired(
+    store: TestingStore, fields: dict[str, Any], kind: str
+) -> None:
+    [point] = points(store, item(0))
+    plant(store, point.id, {**point.payload, **fields})
+
+    assert rounds(store) == [{kind: 1}, {}, {}]
+    assert points(store, item(0)) == [point]
+    assert {type(point.payload[name]) for name in ("ordinal", "count", "slice", "expires_at")} == {int}
+
+
+def test_a_version_that_only_equals_the_documents_is_repaired(store: TestingStore) -> None:
+    [point] = points(store, item(0))
+    plant(store, point.id, {**point.payload, "version": float(point.version)})
+
+    assert rounds(store) == [{"damaged": 1}, {}, {}]
+    assert type(points(store, item(0))[0].payload["version"]) is int
+
+
+@pytest.mark.parametrize("said", [2**40, 2**53, 2**60, 2**63 - 1, 1e18, [3, 2**60], -1, 2.5, "x"], ids=str)
+def test_an_orphan_is_found_in_whatever_slice_it_says_that_it_is(store: TestingStore, said: Any) -> None:
+    [point] = points(store, item(0))
+    plant(store, point_id(item_digest(ABSENT), 0), {**of_nobody(point), "slice": said})
+
+    assert rounds(store, 2) == [{"orphan": 1}, {}]
+
+
+@pytest.mark.parametrize("ordinal", range(4))
+def test_a_wrong_count_is_found_on_each_chunk(ordinal: int) -> None:
+    core = indexed(3)
+    alter(core, item(1), ordinal, count=9)
+
+    assert kinds(run(core)) == {"incomplete": 1}
+
+    settle(core)
+    assert {point.payload["count"] for point in core.points(item(1))} == {4}
+    assert kinds(run(core)) == {}
