@@ -176,6 +176,37 @@ def test_a_rebuild_goes_on_while_nobody_knows_whether_its_repairs_wait() -> None
     assert not mark.is_on()
 
 
+def test_a_rebuild_that_a_clock_which_was_ahead_began_ends_too() -> None:
+    # Given the mark of a clock that was a year ahead, and is right again
+    core = Core()
+    core.sync(core.ref(core.put()))
+    core.clock.advance(365 * 86_400)
+    mark = rebuild(core)
+    assert mark.begin_if_documents()
+    core.clock.advance(-364 * 86_400)
+    assert mark.is_on()
+    # When a reconciliation has compared everything, and its repair is done
+    repair = core.repair()
+    mark.compared(core.clock())
+    assert mark.is_on()
+    core.sync(repair)
+    # Then it has ended
+    assert not mark.is_on()
+
+
+def test_a_clock_that_is_a_little_ahead_does_not_end_a_rebuild_by_what_began_before_it() -> None:
+    core = Core()
+    core.sync(core.ref(core.put()))
+    mark = rebuild(core)
+    core.clock.advance(60)
+    assert mark.begin_if_documents()
+    core.clock.advance(-5)
+
+    mark.compared(core.clock() - SECOND)
+
+    assert mark.is_on()
+
+
 class Killed(BaseException):
     """The process ends here."""
 
