@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from scylla_store.clock import SECOND, Clock
+from scylla_store.clock import Clock
 from scylla_store.database.base import Database
 from scylla_store.errors import TombstoneLimit, TransientError
 from scylla_store.forks import follow
@@ -18,9 +18,6 @@ _STATE = "index.rebuild"
 _SET_UP = "index.set_up"
 _LOOK_AGAIN = 2.0
 """Seconds that a process believes its last look."""
-
-_AHEAD = 60 * SECOND
-"""By less than that two clocks may differ that are both taken for right."""
 
 _ROWS = 10_000
 _SAMPLE = 100
@@ -38,6 +35,7 @@ class Rebuild:
         self._clock = clock
         self._monotonic = monotonic
         self._lock = threading.Lock()
+        self._has_looked = False
         self._looked_at: float | None = None
         self._is_on = False
         self._epoch: object = None
@@ -68,13 +66,10 @@ class Rebuild:
         return True
 
     def compared(self, started_at: int) -> None:
-        """A reconciliation that began at this time has compared everything, and filed what is missing.
-
-        When the mark lies ahead it was made by a clock that was, and none would ever begin later: any one will do then.
-        """
-        mark, now = self._mark(), self._clock()
-        if mark is not None and (started_at >= mark["since"] or mark["since"] > now + _AHEAD):
-            self._store({**mark, "compared_at": now})
+        """A reconciliation that began at this time has compared everything, and filed what is missing."""
+        mark = self._mark()
+        if mark is not None and started_at >= mark["since"]:
+            self._store({**mark, "compared_at": self._clock()})
 
     def since(self) -> int | None:
         """When it began (microseconds); None when the index is complete. Ends it when the last of its repairs is done."""
@@ -90,17 +85,16 @@ class Rebuild:
         return int(mark["since"])
 
     def is_on(self) -> bool:
-        """The same as yes or no, at most two seconds old; no when the database does not say."""
-        with self._lock:
-            self._look()
-            return self._is_on
+        """The same as yes or no, at most two seconds old, or as old as an answer that is under way; no when the database does
+        not say."""
+        self._look()
+        return self._is_on
 
     def epoch(self) -> object:
         """Changes when a rebuild begins or ends and when somebody runs setup, at most two seconds later; not when the database
         does not say."""
-        with self._lock:
-            self._look()
-            return self._epoch
+        self._look()
+        return self._epoch
 
     def set_up(self) -> None:
         """To be called by whoever runs setup: it may have been run because the index is another one now."""
@@ -108,15 +102,30 @@ class Rebuild:
         self._looked_at = None
 
     def _look(self) -> None:
-        now = self._monotonic()
-        if self._looked_at is not None and now - self._looked_at < _LOOK_AGAIN:
+        """One thread looks again; for the others the last answer stands meanwhile, or each search would wait for a database
+        that hangs. There is none before the first look, so that one is waited for."""
+        lock = self._lock
+        if self._is_fresh() or not lock.acquire(blocking=not self._has_looked):
             return
+        try:
+            if not self._is_fresh():
+                self._ask()
+        finally:
+            lock.release()
+
+    def _is_fresh(self) -> bool:
+        looked_at = self._looked_at
+        return looked_at is not None and self._monotonic() - looked_at < _LOOK_AGAIN
+
+    def _ask(self) -> None:
         try:
             since = self.since()
             self._epoch = (since, self._database.state(_SET_UP))
         except TransientError:
             since = None
-        self._looked_at, self._is_on = now, since is not None
+        self._is_on = since is not None
+        self._looked_at = self._monotonic()  # after it: an answer may take longer than it is believed
+        self._has_looked = True
 
     def _mark(self) -> dict[str, Any] | None:
         found: dict[str, Any] | None = json.loads(self._database.state(_STATE) or b"null")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,6 +98,66 @@ def test_an_epoch_is_looked_at_every_two_seconds() -> None:
     assert mark.epoch() != before
 
 
+class Slow:
+    """A database that answers the next question about its state when it is released."""
+
+    def __init__(self, core: Core) -> None:
+        self.is_asked, self.is_released = threading.Event(), threading.Event()
+        core.db.before["state"] = self._wait
+
+    def _wait(self) -> None:
+        self.is_asked.set()
+        assert self.is_released.wait(60)
+
+
+def test_while_one_thread_looks_the_others_go_on_with_the_last_answer() -> None:
+    # Given a process that has looked, and a thread that looks again at a database that hangs
+    core = Core()
+    mark = rebuild(core)
+    before = mark.epoch()
+    rebuild(core).set_up()
+    slow = Slow(core)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(mark.epoch)
+        assert slow.is_asked.wait(60)
+        # When another one asks, then it is told what was known, and the first one what is there by now
+        try:
+            assert threads.submit(mark.epoch).result(timeout=30) == before
+        finally:
+            slow.is_released.set()
+        assert first.result() != before
+
+
+def test_the_first_look_of_a_process_is_waited_for() -> None:
+    core = Core()
+    core.database.outbox.ack([core.put().intent])
+    mark = rebuild(core)
+    assert mark.begin_if_documents()
+    slow = Slow(core)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(mark.is_on)
+        assert slow.is_asked.wait(60)
+        threading.Timer(0.1, slow.is_released.set).start()
+        assert mark.is_on()
+        assert first.result()
+
+
+def test_an_answer_that_came_late_is_believed_as_long_as_any_other() -> None:
+    core = Core()
+    seconds = [0.0]
+    mark = Rebuild(core.db, core.clock, monotonic=lambda: seconds[0])  # type: ignore[arg-type]
+
+    def hang() -> None:
+        seconds[0] += 5.0
+        raise DatabaseUnavailable
+
+    core.db.before["state"] = hang
+    mark.epoch()
+    mark.epoch()
+
+    assert core.db.calls == ["state"]
+
+
 def test_a_search_does_not_fail_because_nobody_knows_whether_the_index_is_complete() -> None:
     core = Core()
     mark = rebuild(core)
@@ -174,37 +236,6 @@ def test_a_rebuild_goes_on_while_nobody_knows_whether_its_repairs_wait() -> None
     for note in list(tables.stragglers()):
         tables.strike(note)
     assert not mark.is_on()
-
-
-def test_a_rebuild_that_a_clock_which_was_ahead_began_ends_too() -> None:
-    # Given the mark of a clock that was a year ahead, and is right again
-    core = Core()
-    core.sync(core.ref(core.put()))
-    core.clock.advance(365 * 86_400)
-    mark = rebuild(core)
-    assert mark.begin_if_documents()
-    core.clock.advance(-364 * 86_400)
-    assert mark.is_on()
-    # When a reconciliation has compared everything, and its repair is done
-    repair = core.repair()
-    mark.compared(core.clock())
-    assert mark.is_on()
-    core.sync(repair)
-    # Then it has ended
-    assert not mark.is_on()
-
-
-def test_a_clock_that_is_a_little_ahead_does_not_end_a_rebuild_by_what_began_before_it() -> None:
-    core = Core()
-    core.sync(core.ref(core.put()))
-    mark = rebuild(core)
-    core.clock.advance(60)
-    assert mark.begin_if_documents()
-    core.clock.advance(-5)
-
-    mark.compared(core.clock() - SECOND)
-
-    assert mark.is_on()
 
 
 class Killed(BaseException):
