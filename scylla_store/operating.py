@@ -17,8 +17,12 @@ class Operating(Lifecycle):
     """Schema and collection, how far the index is behind, what could not be indexed, comparing and repairing."""
 
     def setup(self) -> None:
-        """Makes schema, collection and payload indexes; idempotent, never alters what it did not make."""
+        """Makes schema, collection and payload indexes; idempotent, never alters what it did not make.
+
+        The schema is made by the database's clock. ClockSkew before anything else while this machine's clock is refused.
+        """
         self.parts.database.setup()
+        self.parts.guard.check()
         self.parts.set_up_index()
         self.parts.rebuild.set_up()
 

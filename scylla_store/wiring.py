@@ -295,9 +295,12 @@ class Parts:
         """Makes what is missing of the index. One that is new beside documents is rebuilt, and searches say so meanwhile.
 
         They say so from before it is made: whoever is killed in between leaves an index that nobody would take for new.
+        ClockSkew when one has to be made and this machine's clock is refused: since when it is rebuilt would be wrong.
         """
         specification = self.specification
         is_new = not self.index.exists()
+        if is_new:
+            self.guard.check()
         is_rebuilt = is_new and self.rebuild.begin_if_documents()
         if is_new:
             self.rebuild.set_up()

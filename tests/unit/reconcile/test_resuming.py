@@ -112,7 +112,9 @@ def test_an_index_that_is_made_is_another_one_also_while_all_documents_wait_for_
     core = Core()
     core.put(item=ItemId(("docs",), "waits"))
     before = core.parts.rebuild.making()
-    set_up_again = Parts(core.settings, database=core.database, index=MemoryIndex(), embedder=core.embedder)
+    set_up_again = Parts(
+        core.settings, database=core.database, index=MemoryIndex(), embedder=core.embedder, clock=core.clock
+    )
     set_up_again.set_up_index()
 
     assert core.parts.rebuild.making() != before
