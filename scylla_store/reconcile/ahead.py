@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
+
+_PATIENCE = 0.5
+"""Seconds. A read takes milliseconds, or as long as a server hangs."""
 
 _Read = tuple[Callable[..., object], tuple[object, ...]]
 
@@ -41,6 +44,15 @@ class Ahead:
                 begun = self._answers.pop(asked)
                 answer = begun if asked == (read, arguments) else None
         return read(*arguments) if answer is None else cast("T", answer.result())
+
+    def close(self, patience: float = _PATIENCE) -> None:
+        """Begins nothing more, and waits for what is under way, or whoever closes the store next would meet it. What takes longer
+        than so many seconds is left to its own timeout."""
+        with self._lock:
+            self._depth = 0
+            left = list(self._answers.values())
+            self._answers.clear()
+        wait(left, patience)
 
 
 def _fill(answer: Future[Any], read: Callable[..., object], arguments: tuple[object, ...]) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from scylla_store.clock import SECOND, VersionClock
@@ -133,17 +133,16 @@ class Reconciler:
         self._wait_for_lease(patience)
         with self._released(), sparing_collector():
             walk = self._resumed("call", full=full)
-            steps = self._steps(walk, rate, self._balance_of(walk))
-            while walk.phase != END:
-                self._take(walk, steps)
-                told(_progress(walk))
+            with closing(self._steps(walk, rate, self._balance_of(walk))) as steps:
+                while walk.phase != END:
+                    self._take(walk, steps)
+                    told(_progress(walk))
             return self._end(walk)
 
     def _compared(self, full: bool, rate: float | None, told: Callable[[Progress], None]) -> ReconcileReport:
         """A round that leaves no trace."""
         walk = Round.new(by="call", full=full, dry_run=True, now=self._clock())
-        steps = self._steps(walk, rate, Balance(walk))
-        with sparing_collector():
+        with closing(self._steps(walk, rate, Balance(walk))) as steps, sparing_collector():
             while walk.phase != END:
                 steps.take()
                 told(_progress(walk))
@@ -163,11 +162,11 @@ class Reconciler:
         with self._released(), sparing_collector():
             end = self._monotonic() + seconds
             walk = self._resumed("beat", full=False)
-            steps = self._steps(walk, self._settings.max_rate, self._balance_of(walk))
-            while walk.phase != END:
-                self._take(walk, steps)
-                if self._monotonic() >= end:
-                    break
+            with closing(self._steps(walk, self._settings.max_rate, self._balance_of(walk))) as steps:
+                while walk.phase != END:
+                    self._take(walk, steps)
+                    if self._monotonic() >= end:
+                        break
             return self._end(walk) if walk.phase == END else None
 
     # -- a round and its lease

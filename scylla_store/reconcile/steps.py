@@ -69,6 +69,11 @@ class Steps:
             self._balance.leave(self._walk)
         self._pace.keep(self._done() - before)
 
+    def close(self) -> None:
+        """Ends the reading ahead."""
+        self._scans.close()
+        self._pages.close()
+
     def _done(self) -> int:
         return sum(self._walk.counts[what] for what in ("scanned", "points", "met_again", "letters"))
 

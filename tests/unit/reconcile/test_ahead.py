@@ -72,3 +72,45 @@ def test_disabled_it_reads_in_the_thread_that_asks() -> None:
     assert source.asked == []
     assert ahead.take(source.read, 7) == 7
     assert source.threads == {threading.get_ident()}
+
+
+def test_closed_it_begins_nothing_more() -> None:
+    source, ahead = Source(), Ahead(2)
+    ahead.start(source.read, 7)
+    ahead.close()
+    ahead.start(source.read, 8)
+    assert source.asked == [7]
+    assert ahead.take(source.read, 8) == 8
+
+
+def test_closing_it_waits_for_what_is_under_way() -> None:
+    # Given a read that does not end yet
+    answered, ended, gate = list[int](), list[list[int]](), threading.Event()
+    ahead = Ahead(1)
+
+    def read(number: int) -> None:
+        gate.wait()
+        answered.append(number)
+
+    ahead.start(read, 7)
+
+    def close() -> None:
+        ahead.close(patience=60)
+        ended.append(list(answered))
+
+    # When
+    closing = threading.Thread(target=close)
+    closing.start()
+    gate.set()
+    closing.join()
+
+    # Then
+    assert ended == [[7]]
+
+
+def test_closing_it_leaves_what_does_not_end() -> None:
+    gate = threading.Event()
+    ahead = Ahead(1)
+    ahead.start(gate.wait)
+    ahead.close(patience=0)
+    gate.set()
