@@ -81,7 +81,8 @@ class PartialFailure(TransientError):
     """Some writes of the batch failed: `.receipts` has None, and `.errors` the reason, at their positions.
 
     `.before` counts the writes of the same call that were stored, and told to `on_progress`, before this batch.
-    `.is_permanent`: every reason is, so trying again cannot help.
+    It is a TransientError whatever the reasons are; look at them before you try again: `.is_permanent` is true when none of them
+    is a TransientError, so that trying again cannot help.
     """
 
     def __init__(self, receipts: Sequence[Any], errors: Sequence[StoreError | None], before: int = 0) -> None:
