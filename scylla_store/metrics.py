@@ -23,7 +23,7 @@ class Metric:
 _DRAIN = "the drain's worker"
 _WORKER = "each worker process"
 _ANY = "each process"
-_RECONCILE = "the reconciliation's worker"
+_RECONCILE = "whoever reconciles"
 
 METRICS = (
     Metric("outbox.pending", "gauge", _DRAIN, "writes that wait for the index; at least so many above 10,000"),

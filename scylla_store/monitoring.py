@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scylla_store.clock import SECOND
 from scylla_store.settings.options import MonitoringSettings
@@ -29,7 +29,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 def start_sentry(settings: MonitoringSettings) -> bool:
     """Starts the SDK when a DSN is set and the application has not started it; returns whether it did.
 
-    Events carry no local variables and no task arguments, because those may hold content of documents.
+    Events carry no local variables and no arguments of tasks and commands, because those may hold content of documents.
     """
     if settings.sentry_dsn is None:
         return False
@@ -37,8 +37,19 @@ def start_sentry(settings: MonitoringSettings) -> bool:
 
     if sentry_sdk.is_initialized():
         return False
-    sentry_sdk.init(dsn=settings.sentry_dsn, include_local_variables=False, max_request_body_size="never")
+    sentry_sdk.init(
+        dsn=settings.sentry_dsn,
+        include_local_variables=False,
+        max_request_body_size="never",
+        before_send=_without_arguments,
+    )
     return True
+
+
+def _without_arguments(event: Any, hint: Any) -> Any:
+    """The event without the command line, which the SDK adds: a document or a password may stand there."""
+    event.get("extra", {}).pop("sys.argv", None)
+    return event
 
 
 @contextmanager

@@ -225,8 +225,9 @@ class Parts:
     @made_once
     def reconciler(self) -> Reconciler:
         return Reconciler(
-            self.database, self.index, self.recipe, self.registry, self.settings, self.clock, self.guard.check
-        )
+            self.database, self.index, self.recipe, self.registry, self.settings, self.clock, self.guard.check,
+            metrics=self.metrics,
+        )  # fmt: skip
 
     @made_once
     def rebuild(self) -> Rebuild:

@@ -15,6 +15,7 @@ from scylla_store.cli.arguments import parse_assignment
 from scylla_store.cli.output import Output
 from scylla_store.intents import Ref
 from scylla_store.logs import use_json
+from scylla_store.monitoring import start_sentry
 from scylla_store.settings.loading import Loaded
 from scylla_store.settings.options import Settings
 from scylla_store.store import ScyllaStore
@@ -68,13 +69,14 @@ class Invocation:
 
     @contextmanager
     def store(self, *, indexes: bool = False, reconciles: bool = True) -> Iterator[ScyllaStore]:
-        """The store of this call.
+        """The store of this call. Errors that are logged while it is open are events of Sentry, if there is a DSN.
 
         Args:
             indexes: whether this process indexes what is pending while it runs, where no Celery workers do.
             reconciles: whether it then also compares documents and index by itself.
         """
         settings = self.settings()
+        start_sentry(settings.monitoring)
         idle = None if indexes or settings.celery.broker_url is not None else LeftToOutbox()
         store = ScyllaStore(settings, dispatcher=idle)
         store.parts.reconciles_by_itself = reconciles

@@ -21,8 +21,9 @@ from scylla_store.errors import LeaseLost, StoreError
 from scylla_store.forks import follow
 from scylla_store.identity import SLICES
 from scylla_store.index.base import Index
-from scylla_store.monitoring import tagged
+from scylla_store.monitoring import Metrics
 from scylla_store.points import Recipe
+from scylla_store.reconcile.announcing import announce
 from scylla_store.reconcile.balance import Balance
 from scylla_store.reconcile.collector import sparing_collector
 from scylla_store.reconcile.compare import Drift
@@ -65,6 +66,7 @@ class Reconciler:
     Args:
         sleep, monotonic: for the pace, and for waiting until another one is through.
         reads_ahead: the next pages are read in other threads while one is compared.
+        metrics: told what each round found; None: nobody is.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Reconciler:
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         reads_ahead: bool = True,
+        metrics: Metrics | None = None,
     ) -> None:
         self._database = database
         self._index = index
@@ -91,6 +94,7 @@ class Reconciler:
         self._sleep = sleep
         self._monotonic = monotonic
         self._reads_ahead = reads_ahead
+        self._metrics = metrics
         self._looks = Looks(database, index, recipe, settings, self._clock)
         self._rebuild = Rebuild(database, self._clock, monotonic)
         self._reports = Reports(database, self._settings.reports)
@@ -267,13 +271,7 @@ class Reconciler:
         if not walk.counts["young"]:
             self._rebuild.compared(walk.started_at)
         self._store(walk)
-        if report.drift > self._settings.drift_threshold:
-            found = {kind: count for kind, count in report.kinds().items() if count}
-            kinds = ", ".join(f"{count} {kind}" for kind, count in found.items())
-            with tagged(task="reconcile", reason="drift", **found):
-                log.error("Reconciliation %s found drift: %s; %d repairs are filed.", report.id, kinds, report.repaired)
-        else:
-            log.info("Reconciliation %s compared %d rows and %d points.", report.id, report.scanned, report.points)
+        announce(report, self._metrics, threshold=self._settings.drift_threshold)
         return report
 
     def _file(self, walk: Round) -> None:

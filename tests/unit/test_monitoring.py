@@ -10,14 +10,18 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from scylla_store.clock import SECOND
+from scylla_store.contrib.celery.tasks import Tasks
 from scylla_store.errors import EmbedderUnavailable
 from scylla_store.metrics import METRICS, metrics_page
 from scylla_store.monitoring import Metrics, sanitised, start_sentry
@@ -26,6 +30,8 @@ from scylla_store.reconcile.rounds import Round
 from scylla_store.settings.options import BreakerSettings, MonitoringSettings, Settings
 from scylla_store.summary import DrainSummary
 from scylla_store.testing import FailingEmbedder, TestingStore
+from tests.unit.core import SETTINGS, Core
+from tests.unit.reconcile.test_reconciler import indexed, item, remove
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,6 +101,40 @@ def test_a_reconciliation_reports_what_it_found_by_kind(metrics: Metrics, receiv
         "shop_1.reconcile.repaired:3|c",
         "shop_1.reconcile.run:2000.000000|ms",
     }
+
+
+def _by_task(core: Core) -> None:
+    stores = SimpleNamespace(get=lambda: SimpleNamespace(parts=core.parts), metrics=core.parts.metrics)
+    Tasks(stores, core.settings).reconcile()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("reconcile", "told"),
+    [
+        (lambda core: core.parts.reconciler.run(), ["2"]),
+        (lambda core: core.parts.reconciler.run(dry_run=True), []),
+        (_by_task, ["2"]),
+        (lambda core: core.parts.reconciler.go_on(60.0), ["2"]),
+    ],
+)
+def test_drift_is_a_metric_once_whoever_found_it(
+    reconcile: Callable[[Core], object], told: list[str], receiver: socket.socket
+) -> None:
+    monitoring = MonitoringSettings(statsd_host="127.0.0.1", statsd_port=receiver.getsockname()[1])
+    core = indexed(3, replace(SETTINGS, monitoring=monitoring))
+    remove(core, item(0), 0)
+    remove(core, item(1), 0)
+
+    reconcile(core)
+    core.parts.metrics.close()
+
+    receiver.setblocking(False)
+    received: list[str] = []
+    with suppress(BlockingIOError):  # on one machine what was sent is there
+        while True:
+            received.append(receiver.recv(1000).decode())
+    found = [text for text in received if text.startswith("scylla_store.reconcile.drift:")]
+    assert [text.partition(":")[2].partition("|")[0] for text in found] == told
 
 
 def test_what_is_inside_is_timed_also_when_it_fails(metrics: Metrics, receiver: socket.socket) -> None:

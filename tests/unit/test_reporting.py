@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sentry_sdk
+from click.testing import CliRunner
 
+from scylla_store import ScyllaStore
+from scylla_store.cli import main
 from scylla_store.clock import SECOND
 from scylla_store.contrib.celery import install
 from scylla_store.contrib.celery.names import DRAIN_OUTBOX
@@ -21,7 +26,13 @@ from scylla_store.database.base import ClockReading
 from scylla_store.embedders import HashingEmbedder
 from scylla_store.errors import ClockSkew, IndexUnavailable
 from scylla_store.monitoring import start_sentry, tagged
-from scylla_store.settings.options import BreakerSettings, CelerySettings, MonitoringSettings, Settings
+from scylla_store.settings.options import (
+    BreakerSettings,
+    CelerySettings,
+    EmbedderSettings,
+    MonitoringSettings,
+    Settings,
+)
 from scylla_store.testing import FailingEmbedder
 from tests.unit.core import SETTINGS, Core, raises
 
@@ -59,8 +70,13 @@ def monitoring() -> Iterator[MonitoringSettings]:
 
 @pytest.fixture
 def events(monitoring: MonitoringSettings) -> Events:
-    """Starts Sentry; returns what has arrived, and sees that none of it has content."""
+    """Starts Sentry; returns what has arrived."""
     assert start_sentry(monitoring)
+    return _arrived()
+
+
+def _arrived() -> Events:
+    """Returns what has arrived, and sees that none of it has content."""
 
     def received() -> list[dict[str, Any]]:
         sentry_sdk.flush(5)
@@ -139,6 +155,31 @@ class _Stores:
 
     def get(self) -> _Stores:
         return self
+
+
+def test_a_command_that_finds_drift_says_so_without_its_arguments(
+    monitoring: MonitoringSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a store whose index was lost
+    settings = Settings(path=str(tmp_path), embedder=EmbedderSettings(name="hashing"))
+    with ScyllaStore(settings) as store:
+        store.put(("docs",), "k", {"text": CONTENT}, wait=30)
+    shutil.rmtree(tmp_path / "index")
+    monkeypatch.setattr("sys.argv", ["scylla-store", CONTENT])
+    # When somebody reconciles it on the command line
+    options = {
+        "path": str(tmp_path),
+        "embedder.name": "hashing",
+        "reconcile.grace": "0.1",
+        "monitoring.sentry_dsn": str(monitoring.sentry_dsn),
+    }
+    given = [f"--option={name}={value}" for name, value in options.items()]
+    result = CliRunner().invoke(main, [*given, "reconcile"])
+    # Then that is an event
+    assert result.exit_code == 0, result.output
+    (event,) = _arrived()()
+    assert tags(event) == {"task": "reconcile", "reason": "drift", "missing": "1"}
+    assert "sys.argv" not in event["extra"]
 
 
 def test_tags_end_where_they_are_set(events: Events) -> None:

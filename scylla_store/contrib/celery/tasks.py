@@ -105,10 +105,7 @@ class Tasks:
             log.warning("The reconciliation stopped, the next one goes on: %s", exc)
             self._stores.metrics.count("reconcile.failed")
             return None
-        if report is None:
-            return None
-        self._stores.metrics.reconciled(report)
-        return report.as_dict()
+        return None if report is None else report.as_dict()
 
     def _note_failure(self, parts: Parts, exc: TransientError) -> None:
         """For `health`, as far as the database takes it."""
