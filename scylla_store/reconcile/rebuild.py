@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from scylla_store.clock import Clock
+from scylla_store.clock import SECOND, Clock
 from scylla_store.database.base import Database
 from scylla_store.errors import TombstoneLimit, TransientError
 from scylla_store.forks import follow
@@ -18,6 +18,9 @@ _STATE = "index.rebuild"
 _SET_UP = "index.set_up"
 _LOOK_AGAIN = 2.0
 """Seconds that a process believes its last look."""
+
+_AHEAD = 60 * SECOND
+"""By less than that two clocks may differ that are both taken for right."""
 
 _ROWS = 10_000
 _SAMPLE = 100
@@ -66,10 +69,13 @@ class Rebuild:
         return True
 
     def compared(self, started_at: int) -> None:
-        """A reconciliation that began at this time has compared everything, and filed what is missing."""
-        mark = self._mark()
-        if mark is not None and started_at >= mark["since"]:
-            self._store({**mark, "compared_at": self._clock()})
+        """A reconciliation that began at this time has compared everything, and filed what is missing.
+
+        When the mark lies ahead it was made by a clock that was, and none would ever begin later: any one will do then.
+        """
+        mark, now = self._mark(), self._clock()
+        if mark is not None and (started_at >= mark["since"] or mark["since"] > now + _AHEAD):
+            self._store({**mark, "compared_at": now})
 
     def since(self) -> int | None:
         """When it began (microseconds); None when the index is complete. Ends it when the last of its repairs is done."""
