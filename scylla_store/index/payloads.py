@@ -45,8 +45,11 @@ def indexed_fields(ranges: int) -> dict[str, str]:
 def seen_point(identifier: str, payload: dict[str, Any] | None) -> SeenPoint:
     """A point as the conditions of `Filters` take it: what we believe of it and what the engine does to it must not differ."""
     payload = payload or {}
-    item, mark = text(payload.get("item")), text(payload.get("fingerprint"))
-    version = whole_number(payload.get("version"))
+    item: Any = payload.get("item")
+    version: Any = payload.get("version")
+    mark: Any = payload.get("fingerprint")
+    if type(item) is not str or type(mark) is not str or type(version) is not int or version > _LARGEST:
+        item, version, mark = text(item), whole_number(version), text(mark)
     if item and mark and version is not None and version >= 0:
         return SeenPoint(identifier, item, version, mark, payload)
     return SeenPoint(identifier, item, 0, "", payload)
