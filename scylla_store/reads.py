@@ -201,7 +201,7 @@ class Reader:
         page = min(page, _LARGEST)
         most = SCAN_BYTES if page >= _MANY else None
         while True:
-            cells = self._database.keys(namespace, after=after, limit=page, max_bytes=most)
+            cells = self._database.keys(namespace, after=after or None, limit=page, max_bytes=most)
             now = self._clock.now()
             for found in cells:
                 row = decode(found)
