@@ -57,15 +57,18 @@ def _compare(
     call: Invocation, store: ScyllaStore, *, full: bool, dry_run: bool, max_rate: float | None
 ) -> ReconcileReport:
     stop = Stop()
-    with stop.watching(), Bar(call.output, "Comparing", _PARTS) as bar:
+    with stop.watching(at_once=True), Bar(call.output, "Comparing", _PARTS) as bar:
 
         def tell(progress: Progress) -> None:
             bar.update(int(progress.part * _PARTS), progress.points + progress.scanned)
             if stop:
-                call.output.warn("Stopped; the same command goes on from there.")
-                raise SystemExit(128 + (stop.signal or 0))
+                raise SystemExit(stop.exit_code)
 
-        return store.reconcile(full=full, dry_run=dry_run, max_rate=max_rate, on_progress=tell)
+        try:
+            return store.reconcile(full=full, dry_run=dry_run, max_rate=max_rate, on_progress=tell)
+        except SystemExit:
+            call.output.warn("Stopped; the same command goes on from there.")
+            raise
 
 
 def _lines(report: ReconcileReport, pending: int | None) -> Iterator[str]:

@@ -26,9 +26,19 @@ class Stop:
     def __bool__(self) -> bool:
         return self.signal is not None
 
+    @property
+    def exit_code(self) -> int:
+        """That of a program which the signal ended."""
+        return 128 + (self.signal or 0)
+
     @contextmanager
-    def watching(self) -> Iterator[Stop]:
-        """Catches the signals inside the block; outside the main thread there are none to catch."""
+    def watching(self, *, at_once: bool = False) -> Iterator[Stop]:
+        """Catches the signals inside the block; outside the main thread there are none to catch.
+
+        Args:
+            at_once: a signal raises SystemExit wherever the block is, for work that may be killed anywhere. Look at this
+                object all the same: what is raised while the interpreter cleans up an object is lost.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
@@ -38,6 +48,8 @@ class Stop:
             self.signal = number
             for each, handler in before.items():
                 signal.signal(each, handler)
+            if at_once:
+                raise SystemExit(self.exit_code)
             if self._reads:
                 raise _Signalled
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from click.testing import CliRunner, Result
 from scylla_store import ScyllaStore
 from scylla_store.cli import main
 from scylla_store.cli.program import USAGE
+from scylla_store.database.sqlite import SQLite
+from scylla_store.index.edge import QdrantEdge
+from scylla_store.reconcile.reconciler import LEASE
 
 
 @pytest.fixture
@@ -66,3 +71,49 @@ def test_people_read_which_kinds_of_differences_there_are(folder: Path) -> None:
 
 def test_a_rate_of_nothing_is_refused(folder: Path) -> None:
     assert run("--max-rate", "0").exit_code == USAGE
+
+
+def test_a_signal_ends_it_while_it_waits_for_another_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given another reconciliation at work
+    asked: list[str] = []
+    real = SQLite.lease
+
+    def others(database: SQLite, name: str, owner: str, seconds: float) -> bool:
+        if name != LEASE:
+            return real(database, name, owner, seconds)
+        asked.append(name)
+        if len(asked) == 1:
+            signal.raise_signal(signal.SIGTERM)
+        return False
+
+    monkeypatch.setattr(SQLite, "lease", others)
+    # When the signal comes, then it does not wait any longer
+    result = run()
+    assert (result.exit_code, asked) == (128 + signal.SIGTERM, [LEASE])
+    assert "Stopped" in result.stderr
+
+
+@pytest.mark.parametrize("lost", [(), (SystemExit,)])
+def test_a_signal_ends_it_within_a_request_that_hangs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, lost: tuple[type[BaseException], ...]
+) -> None:
+    # Given an index that does not answer; what a handler raises is lost where nobody could catch it, as in __del__
+    went_on: list[bool] = []
+    real = QdrantEdge.slices
+
+    def hang(index: QdrantEdge, *arguments: Any, **options: Any) -> Any:
+        with suppress(*lost):
+            if not went_on:
+                signal.raise_signal(signal.SIGTERM)
+        went_on.append(True)
+        return real(index, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(QdrantEdge, "slices", hang)
+        # When the signal comes
+        result = run()
+    # Then it ends there, or after the step at the latest
+    assert (result.exit_code, bool(went_on)) == (128 + signal.SIGTERM, bool(lost))
+    # And the next one does not wait for the lease of this one
+    with ScyllaStore.from_settings() as store:
+        assert store.parts.database.lease(LEASE, "another", 1.0)
