@@ -177,7 +177,7 @@ class Index(Protocol):
     def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
         """Points of some slices by id, after `after`; and where to go on, or None at the end. None: points in no slice.
 
-        Their payloads have item, version, fingerprint, namespace, key and slice, and perhaps nothing else.
+        Their payloads have item, version, fingerprint, namespace, key, slice, ordinal and count, and perhaps nothing else.
         """
 
     def ping(self) -> float:

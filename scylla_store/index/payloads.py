@@ -26,6 +26,9 @@ INDEXED = {
 WHOSE = ["item", "version", "fingerprint", "namespace", "key"]
 """What says whose a point is."""
 
+WHERE = ["slice", "ordinal", "count"]
+"""What says where a point belongs."""
+
 _LARGEST = 2**63 - 1
 """What the engine's whole numbers can be at most."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from scylla_store.clock import SECOND, Clock
 from scylla_store.database.base import Database, Waiting
@@ -94,16 +94,30 @@ class Looks:
                 suspects.append(Suspect(seen.row.id, _identity(view)))
         return suspects, dead
 
-    def absent(self, met: Mapping[ItemId, str]) -> list[Suspect]:
-        """Those of the items that have no row, each with the first of its points that was met."""
-        wanted = list(met)
-        found = self._database.read(wanted, body=False) if wanted else {}
+    def unasked(self, met: Mapping[ItemId, Sequence[SeenPoint]], *, full: bool) -> list[Suspect]:
+        """Those of the items with points that no row asks for, each with the first of those that was met.
+
+        What has no row; and what has one, when such a point has no tokens, so that only a full look at the row would see it.
+        """
+        found = self._database.read(list(met), body=False) if met else {}
         now = self._clock()
-        return [
-            Suspect(item, _identity(self._view(found.get(item), now)), met[item])
-            for item in wanted
-            if item not in found or found[item].head is None
-        ]
+        absent: list[Suspect] = []
+        others: list[Suspect] = []
+        for item, points in met.items():
+            cells = found.get(item)
+            view = self._view(cells, now)
+            suspect = Suspect(item, _identity(view), _first_of(_unasked(points, view)))
+            if cells is None or cells.head is None:
+                absent.append(suspect)
+            elif view.damage is None and suspect.met_at is not None and not full:
+                others.append(suspect)
+        return absent + self._without_tokens(others)
+
+    def _without_tokens(self, suspects: Sequence[Suspect]) -> list[Suspect]:
+        """Those that are right as far as points with tokens say; the others were suspects when their rows were met."""
+        rows = self._database.read([suspect.item for suspect in suspects]) if suspects else {}
+        differing = {suspect.item for suspect in self.first(self.seen(list(rows.values()), full=False), full=False)[0]}
+        return [suspect for suspect in suspects if suspect.item not in differing]
 
     def again(self, suspects: Sequence[Suspect], *, full: bool, since: int) -> Verdict:
         """Which of them differ for good, in a comparison that began at `since`.
@@ -145,7 +159,7 @@ class Looks:
                 verdict.waiting += 1
             elif may_wait or (is_dated and changed + self._grace > now):
                 verdict.young += 1
-            elif suspect.met_at in (None, _first_of(points)):  # in other steps others of its points are met
+            elif suspect.met_at in (None, _first_of(_unasked(points, view))):  # other steps meet others of them
                 finding = _finding(suspect.item, kind, view, points)
                 verdict.findings.append(finding)
                 if kind in (Drift.MISSING, Drift.INCOMPLETE):
@@ -171,6 +185,17 @@ class Looks:
         """Whether the intent of what changed then may be one of those that were too many to read."""
         oldest = waiting.oldest_filed_at
         return not waiting.exact and oldest is not None and changed + self._grace > oldest
+
+
+def _unasked(points: Sequence[SeenPoint], view: View) -> list[SeenPoint]:
+    """Those that the row does not ask for, by what the walk over points reads of them."""
+    return [point for point in points if not (view.live and point.fingerprint == view.mark and _is_in_place(point))]
+
+
+def _is_in_place(point: SeenPoint) -> bool:
+    ordinal, count = point.payload.get("ordinal"), point.payload.get("count")
+    is_one = isinstance(ordinal, int) and isinstance(count, int) and 0 <= ordinal < count
+    return is_one and point.id == point_id(point.item, cast("int", ordinal))
 
 
 def _first_of(points: Sequence[SeenPoint]) -> str | None:

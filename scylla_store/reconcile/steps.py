@@ -38,7 +38,7 @@ class Steps:
 
     Phase 1, the points, slice by slice: those that do not say whose they are. Phase 2, rows -> points: all differences of
     items that have a row. Phase 3, points -> rows: points of items that have none, in the slices whose points are not just
-    those that the rows had (see `Balance`). Phase 4: namespaces without items leave the list. Phase 5: dead letters that were
+    those that the rows had (see `Balance`); and points that phase 2 did not see, because they lack tokens. Phase 4: namespaces without items leave the list. Phase 5: dead letters that were
     discarded are counted. Each item is counted in one phase only: in the third when it has no row, in the second when it has one.
     """
 
@@ -91,14 +91,14 @@ class Steps:
 
     def _orphans(self) -> None:
         """The same, of the slices that may have points without a row."""
-        met: dict[ItemId, str] = {}
+        met: dict[ItemId, list[SeenPoint]] = {}
         for _, found in self._pages_of_points(NAMESPACES):
             self._walk.counts["met_again"] += len(found)
             for point in found:
                 item = item_of(point)
                 if item is not None:
-                    met[item] = min(point.id, met.get(item, point.id))
-        self._judge(self._looks.absent(met))
+                    met.setdefault(item, []).append(point)
+        self._judge(self._looks.unasked(met, full=self._walk.full))
 
     def _pages_of_points(self, following: str) -> Iterator[tuple[range | None, list[SeenPoint]]]:
         """The next pages of points with their slices, as many as one step has; after the last one comes the following phase."""

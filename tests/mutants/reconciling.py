@@ -73,7 +73,7 @@ RECONCILING: tuple[Mutant, ...] = (
         "reconcile: orphans are not looked for",
         "Every document is compared, so every point is.",
         "reconcile/steps.py",
-        "        self._judge(self._looks.absent(met))\n",
+        "        self._judge(self._looks.unasked(met, full=self._walk.full))\n",
         "        self._judge([])\n",
         _TESTS,
     ),

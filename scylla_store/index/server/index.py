@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.index.base import VECTOR, Along, IndexSpecification, Match, Point, Question, SeenPoint, Vector
 from scylla_store.index.ids import stored_id
-from scylla_store.index.payloads import UNREAD, WHOSE, is_unchanged, seen_point
+from scylla_store.index.payloads import UNREAD, WHERE, WHOSE, is_unchanged, seen_point
 from scylla_store.index.server.connection import Connection
 from scylla_store.index.server.requests import by_answer, by_number, by_size
 from scylla_store.index.vectors import checked_vectors, lower_bound
@@ -121,7 +121,7 @@ class QdrantServer:
         return self._connection.call(lambda client: scroll(client, wanted, grpc=grpc))[0]
 
     def slices(self, which: range | None, *, after: str | None, limit: int) -> tuple[list[SeenPoint], str | None]:
-        return self._scroll(self._filters.of_slices(which), after, limit, payload=[*WHOSE, "slice"])
+        return self._scroll(self._filters.of_slices(which), after, limit, payload=[*WHOSE, *WHERE])
 
     def ping(self) -> float:
         self.connect()

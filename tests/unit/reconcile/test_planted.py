@@ -13,8 +13,19 @@ from scylla_store.index.base import Index, Point, SeenPoint
 from scylla_store.letters import DeadLetter
 from scylla_store.reconcile import ReconcileReport
 from scylla_store.testing import SettableClock, TestingStore
-from tests.unit.core import SETTINGS
-from tests.unit.reconcile.test_reconciler import NAMESPACE, alter, indexed, item, kinds, orphan, run, settle
+from tests.unit.core import SETTINGS, Core
+from tests.unit.reconcile.test_reconciler import (
+    LONG,
+    NAMESPACE,
+    alter,
+    everything,
+    indexed,
+    item,
+    kinds,
+    orphan,
+    run,
+    settle,
+)
 
 ABSENT = ItemId(NAMESPACE, "never was")
 
@@ -187,3 +198,48 @@ def test_a_wrong_count_is_found_on_each_chunk(ordinal: int) -> None:
     settle(core)
     assert {point.payload["count"] for point in core.points(item(1))} == {4}
     assert kinds(run(core)) == {}
+
+
+def bare(core: Core, of: ItemId, identifier: str = "", **fields: Any) -> None:
+    """Plants a point of the item that has no tokens, and is else like those that another item has."""
+    digest = item_digest(of)
+    payload = (
+        dict(core.points(item(0))[0].payload) | {"item": digest, "key": of.key, "slice": item_slice(digest)} | fields
+    )
+    for field in ("tokens", "facts", "facts_digest"):
+        payload.pop(field)
+    core.index.upsert([Point(identifier or point_id(digest, payload["ordinal"]), [1.0] * 8, payload)], at_most=2**62)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("full", [True, False])
+def test_points_without_tokens_that_no_row_asks_for_are_found(full: bool, dry_run: bool) -> None:
+    # Given a document that is not searchable, a deleted one and some that are right
+    core = indexed(9)
+    core.put(LONG, item(1), index=False)
+    core.delete(item(2))
+    settle(core)
+    core.clock.advance(60)
+    right = everything(core)
+    # When each of them, and one that never was, has a point without tokens beside what it should have
+    for number in (1, 2):
+        bare(core, item(number))
+    bare(core, ABSENT)
+    mark = {number: core.points(item(number))[0].payload for number in (3, 4, 5)}
+    bare(core, item(3), **{**mark[3], "ordinal": 7})
+    bare(core, item(4), **{**mark[4], "ordinal": 8, "fingerprint": "f" * 32})
+    bare(core, item(5), "7", **mark[5])
+    # And something is wrong with others that their rows tell
+    alter(core, item(6), tokens=[])
+    alter(core, item(7), version=5, write="00" * 16, fingerprint="f" * 32)
+    # Then each is counted once
+    expected = {"stale": 3, "orphan": 2, "damaged": 3}
+    found = run(core, full=full, dry_run=dry_run)
+    assert (kinds(found), found.in_flight) == (expected, 0)
+    if dry_run:
+        return
+    # And repaired
+    settle(core)
+    core.clock.advance(60)
+    assert everything(core) == right
+    assert (kinds(run(core)), kinds(run(core, full=True))) == ({}, {})
