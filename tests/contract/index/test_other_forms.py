@@ -19,8 +19,8 @@ FORMS: list[tuple[dict[str, Any], tuple[int, str]]] = [
     ({"version": 1e18}, (10**18, "f")),
     ({"version": [2**52]}, (2**52, "f")),
     ({"version": 2**63 - 1}, (2**63 - 1, "f")),
-    ({"version": 2**63}, (2**63 - 1, "f")),
-    ({"version": 2**64 - 1}, (0, "")),
+    ({"version": 2.0**63}, (2**63 - 1, "f")),
+    ({"version": 2.0**64}, (0, "")),
     ({"version": 1e300}, (0, "")),
     ({"version": []}, (0, "")),
     ({"version": [[5]]}, (0, "")),
@@ -76,8 +76,8 @@ def test_a_vector_is_lent_by_a_point_with_this_fingerprint_among_others(index: I
     ("said", "met"),
     [
         (3, 3), (3.0, 3), ([3], 3), ([-1, 3, "x"], 3), ([0, 3], 3), (0.0, 0),
-        (2**53, SLICES), (2**60, SLICES), (1e18, SLICES), (2**63 - 1, SLICES), (2**63, SLICES), ([3, 2**60], SLICES),
-        (3.5, None), (-1, None), (True, None), ("3", None), ([], None), ([[3]], None), (1e300, None), (2**64 - 1, None),
+        (2**53, SLICES), (2**60, SLICES), (1e18, SLICES), (2**63 - 1, SLICES), (2.0**63, SLICES), ([3, 2**60], SLICES),
+        (3.5, None), (-1, None), (True, None), ("3", None), ([], None), ([[3]], None), (1e300, None), (2.0**64, None),
     ],
 )  # fmt: skip
 def test_a_point_is_met_in_one_place_whatever_it_says_of_its_slice(index: Index, said: Any, met: int | None) -> None:
