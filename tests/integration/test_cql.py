@@ -14,14 +14,25 @@ from dataclasses import replace
 
 import pytest
 
+from scylla_store import ScyllaStore
 from scylla_store.clock import SECOND, system_clock
 from scylla_store.database.base import Mutation, Position, Refresh, behind
 from scylla_store.database.cql import ScyllaDB
-from scylla_store.errors import DatabaseUnavailable, OutcomeUnknown, SchemaMismatch, StoreClosed, TombstoneLimit
+from scylla_store.embedders import HashingEmbedder
+from scylla_store.errors import (
+    ClockSkew,
+    DatabaseUnavailable,
+    OutcomeUnknown,
+    SchemaMismatch,
+    StoreClosed,
+    TombstoneLimit,
+)
 from scylla_store.identity import ItemId, sort_key
+from scylla_store.index.memory import MemoryIndex
 from scylla_store.intents import Bookkeeping, Kind, new_intent
 from scylla_store.rows import Head
-from scylla_store.settings.options import DatabaseSettings
+from scylla_store.settings.options import DatabaseSettings, Settings
+from scylla_store.testing import SettableClock
 from tests.servers import Cassandra
 
 DELETED_FOR = 3600
@@ -486,3 +497,42 @@ def test_a_node_that_was_restarted_is_used_again(own_server: Cassandra, impatien
         except DatabaseUnavailable:
             assert time.monotonic() < deadline
             threading.Event().wait(0.1)
+
+
+@pytest.mark.parametrize("ahead", [1, 3600, 365 * 86_400])
+def test_a_named_value_that_a_fast_clock_stored_is_replaced_by_the_next_one(
+    settings: DatabaseSettings, database: ScyllaDB, ahead: int
+) -> None:
+    # Given a value of a machine whose clock is fast, stored with the time that a driver gives it
+    name = uuid.uuid4().hex
+    then = system_clock() + ahead * SECOND
+    execute(settings, f"UPDATE state USING TIMESTAMP {then} SET value = 0x66 WHERE name = '{name}'")
+
+    # When others store theirs, in turns with the fast one, Then each is seen
+    fast = ScyllaDB(settings, clock=lambda: system_clock() + ahead * SECOND)
+    try:
+        for number, writer in enumerate([database, database, fast, database, fast, fast, database]):
+            writer.set_state(name, b"%d" % number)
+            assert database.state(name) == fast.state(name) == b"%d" % number
+    finally:
+        fast.close()
+
+
+def test_setup_of_a_new_keyspace_makes_the_schema_and_is_refused_while_the_clock_is(settings: DatabaseSettings) -> None:
+    # Given no keyspace, and a machine whose clock is an hour fast
+    made = replace(settings, keyspace=f"new_{uuid.uuid4().hex[:8]}")
+    clock = SettableClock(system_clock() + 3600 * SECOND)
+    index = MemoryIndex()
+    store = ScyllaStore(Settings(database=made), index=index, embedder=HashingEmbedder(8), clock=clock)
+
+    # When, Then
+    with store:
+        with pytest.raises(ClockSkew, match="This machine's clock"):
+            store.setup()
+        assert not index.exists()
+        # When the clock is right again
+        clock.advance(system_clock() / SECOND - clock() / SECOND)
+        store.setup()
+        assert index.exists()
+        assert store.list_namespaces().items == []
+    drop(made)

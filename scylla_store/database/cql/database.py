@@ -45,7 +45,7 @@ class ScyllaDB:
         self._namespaces = Namespaces(self._session)
         self._letters = Letters(self._session)
         self._leases = Leases(self._session, clock)
-        self._state = State(self._session)
+        self._state = State(self._session, clock)
         self._outbox = SlottedOutbox(CqlSlotTables(self._session, clock), clock=clock)
 
     @property

@@ -34,8 +34,7 @@ class CqlSlotTables(State):
     """See `database.slot_tables.SlotTables`."""
 
     def __init__(self, session: Session, clock: Clock) -> None:
-        super().__init__(session)
-        self._clock = clock
+        super().__init__(session, clock)
 
     def write(self, intents: Sequence[Intent]) -> None:
         """See `SlotTables.write`."""

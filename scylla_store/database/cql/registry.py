@@ -167,16 +167,20 @@ class Leases:
 class State:
     """Small named values."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, clock: Clock) -> None:
         self._session = session
+        self._clock = clock
 
     def state(self, name: str) -> bytes | None:
         """See `Database.state`."""
         return next((row[0] for row in self._session.rows("state", [text(name)])), None)
 
     def set_state(self, name: str, value: bytes) -> None:
-        """See `Database.set_state`."""
-        self._session.write("set_state", [value, text(name)])
+        """See `Database.set_state`. Like an item it is written after what is there: a clock that was an hour ahead would hide
+        for an hour what all others write."""
+        stored = next((row[0] for row in self._session.rows("state_time", [text(name)])), None)
+        time = max(self._clock(), (stored or 0) + 1)
+        self._session.write("set_state", [bigint(time), value, text(name)])
 
 
 def _shard(namespace: Namespace) -> int:

@@ -66,6 +66,18 @@ def test_conditional_statements_are_told_apart() -> None:
     }  # fmt: skip
 
 
+def test_every_write_names_its_time_or_is_conditional() -> None:
+    # Then no write gets the time of a machine whose clock nobody looked at. The note of a migration is never replaced.
+    silent = {
+        statement.name
+        for statement in statements().values()
+        if not statement.cql.startswith("SELECT")
+        and not statement.is_conditional
+        and "USING TIMESTAMP ?" not in statement.cql
+    }
+    assert silent == {"record_migration"}
+
+
 def test_a_newer_schema_is_refused_and_an_older_one_says_how_to_cure_it() -> None:
     check_version(len(migrations()))
     with pytest.raises(SchemaMismatch, match="newer"):
