@@ -227,6 +227,11 @@ class BreakingIndex:
         with self.breaker.calling():
             return self._index.at(ids)
 
+    def without_vector(self, items: Sequence[str]) -> set[str]:
+        """See `Index.without_vector`."""
+        with self.breaker.calling():
+            return self._index.without_vector(items)
+
     def vectors(self, points: Sequence[tuple[str, str]]) -> dict[str, Vector]:
         """See `Index.vectors`."""
         with self.breaker.calling():

@@ -27,6 +27,7 @@ from scylla_store.points import Recipe, drafts
 from scylla_store.retries import is_outage
 from scylla_store.rows import Head, Row
 from scylla_store.settings.options import Settings
+from scylla_store.vectorless import as_without_text
 
 log = logging.getLogger(__name__)
 
@@ -158,6 +159,7 @@ class Sync:
         ready: list[Job] = []
         while jobs:
             seen = self._index.points_of([job.digest for job in jobs])
+            seen = as_without_text(self._index, seen, {job.digest for job in jobs if job.is_repair})
             suspects: list[Job] = []
             for job in jobs:
                 job.seen = seen.get(job.digest, [])

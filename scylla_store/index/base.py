@@ -136,6 +136,9 @@ class Index(Protocol):
     def at(self, ids: Sequence[str]) -> dict[str, SeenPoint]:
         """Points by id, those that exist, whoever's they say they are."""
 
+    def without_vector(self, items: Sequence[str]) -> set[str]:
+        """Ids of the points of these items (by their digests) that have no vector, as all have that hold no text."""
+
     def vectors(self, points: Sequence[tuple[str, str]]) -> dict[str, Vector]:
         """Vectors by point id of those points (id, fingerprint) that have one and whose stored fingerprint is still that one.
 

@@ -41,6 +41,10 @@ class Filters(ABC):
         """The point is one of these."""
 
     @abstractmethod
+    def has_vector(self) -> Condition:
+        """The point has a vector."""
+
+    @abstractmethod
     def every(self, *conditions: Condition, but: Sequence[Condition] = ()) -> Any:
         """All of the conditions, and none of `but`."""
 
@@ -51,6 +55,10 @@ class Filters(ABC):
     def of_items(self, items: Sequence[str], *, tokens: bool = False) -> Any:
         """All points of these items; those that have tokens, when it is said."""
         return self.every(self.one_of("item", items), *([self.is_text(TOKENS)] if tokens else []))
+
+    def without_vector(self, items: Sequence[str]) -> Any:
+        """The points of these items that have no vector."""
+        return self.every(self.one_of("item", items), but=[self.has_vector()])
 
     def of_slices(self, which: range | None) -> Any:
         """All points of these slices, or those that are in none."""

@@ -64,6 +64,11 @@ class MemoryIndex:
             found = {identifier: self._payloads.get(identifier) for identifier in ids}
             return {name: _copied(seen_point(name, stored)) for name, stored in found.items() if stored is not None}
 
+    def without_vector(self, items: Sequence[str]) -> set[str]:
+        wanted = set(items)
+        with self._lock:
+            return {point.id for point in self._seen() if point.item in wanted and point.id not in self._vectors}
+
     def vectors(self, points: Sequence[tuple[str, str]]) -> dict[str, Vector]:
         with self._lock:
             self._ready()

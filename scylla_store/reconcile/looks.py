@@ -17,6 +17,7 @@ from scylla_store.reconcile.compare import Drift, changed_at, drift_of, is_whole
 from scylla_store.rows import Cells
 from scylla_store.settings.options import Settings
 from scylla_store.sync import DELETED_TTL
+from scylla_store.vectorless import as_without_text
 
 _MOST_WAITING = 5000
 _MOST_PLACES = 10_000
@@ -80,6 +81,7 @@ class Looks:
         """The rows with the points that are there now; what these say of the documents is read in a full comparison only."""
         digests = [item_digest(row.id) for row in rows]
         points = self._index.points_of(digests, tokens=full)
+        points = as_without_text(self._index, points) if full else points
         return [Seen(row, digest, points.get(digest, [])) for row, digest in zip(rows, digests, strict=True)]
 
     def first(self, page: Sequence[Seen], *, full: bool) -> tuple[list[Suspect], int]:
@@ -137,6 +139,7 @@ class Looks:
     def _judge(self, suspects: Sequence[Suspect], waiting: Waiting, verdict: Verdict, full: bool, since: int) -> None:
         cells = self._database.read([suspect.item for suspect in suspects])
         seen = self._index.points_of([item_digest(suspect.item) for suspect in suspects])
+        seen = as_without_text(self._index, seen) if full else seen
         now = self._clock()
         lacking: dict[str, Finding] = {}
         for suspect in suspects:

@@ -250,6 +250,7 @@ def _requests(index: BreakingIndex) -> dict[str, Callable[[], Any]]:
     return {
         "connect": index.connect,
         "points_of": lambda: index.points_of(["a"]),
+        "without_vector": lambda: index.without_vector(["a"]),
         "vectors": lambda: index.vectors([("a", "b")]),
         "upsert": lambda: index.upsert([], at_most=1),
         "delete": lambda: index.delete([("a", "b")]),

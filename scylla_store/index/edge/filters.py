@@ -7,7 +7,7 @@ from typing import Any
 
 import qdrant_edge as engine
 
-from scylla_store.index.base import Along
+from scylla_store.index.base import VECTOR, Along
 from scylla_store.index.filters import Condition, Filters
 from scylla_store.index.ids import stored_id
 
@@ -32,6 +32,9 @@ class EdgeFilters(Filters):
 
     def has_id(self, identifiers: Collection[str]) -> Condition:
         return engine.HasIdCondition(set(map(stored_id, identifiers)))
+
+    def has_vector(self) -> Condition:
+        return engine.HasVectorCondition(VECTOR)
 
     def every(self, *conditions: Condition, but: Sequence[Condition] = ()) -> Any:
         return engine.Filter(must=list(conditions), must_not=list(but))

@@ -113,14 +113,12 @@ class QdrantEdge:
 
     def points_of(self, items: Sequence[str], *, tokens: bool = True) -> dict[str, list[SeenPoint]]:
         found: dict[str, list[SeenPoint]] = {}
-        condition = self._filters.of_items(items, tokens=not tokens)
-        points, after = self._scroll(condition, None, _PAGE)
-        while after is not None:
-            more, after = self._scroll(condition, after, _PAGE)
-            points += more
-        for point in points:
+        for point in self._all(self._filters.of_items(items, tokens=not tokens)):
             found.setdefault(point.item, []).append(point)
         return found
+
+    def without_vector(self, items: Sequence[str]) -> set[str]:
+        return {point.id for point in self._all(self._filters.without_vector(items), payload=["item"])}
 
     def at(self, ids: Sequence[str]) -> dict[str, SeenPoint]:
         shard = self._ready().shard
@@ -243,6 +241,13 @@ class QdrantEdge:
                 f"The disk of {self._folder} is full: {free / 2**20:.0f} MiB are free, the embedded index needs "
                 f"{_ROOM / 2**20:.0f} MiB to write safely; documents wait until there is room"
             )
+
+    def _all(self, condition: engine.Filter, *, payload: list[str] | None = None) -> list[SeenPoint]:
+        points, after = self._scroll(condition, None, _PAGE, payload=payload)
+        while after is not None:
+            more, after = self._scroll(condition, after, _PAGE, payload=payload)
+            points += more
+        return points
 
     def _scroll(
         self, condition: engine.Filter, after: str | None, limit: int, *, payload: list[str] | None = None

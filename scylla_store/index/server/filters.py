@@ -7,6 +7,7 @@ from typing import Any
 
 from qdrant_client import models
 
+from scylla_store.index.base import VECTOR
 from scylla_store.index.filters import Condition, Filters
 from scylla_store.index.ids import stored_id
 
@@ -31,6 +32,9 @@ class ServerFilters(Filters):
 
     def has_id(self, identifiers: Collection[str]) -> Condition:
         return models.HasIdCondition(has_id=list(map(stored_id, identifiers)))
+
+    def has_vector(self) -> Condition:
+        return models.HasVectorCondition(has_vector=VECTOR)
 
     def every(self, *conditions: Condition, but: Sequence[Condition] = ()) -> Any:
         return models.Filter(must=list(conditions), must_not=list(but))

@@ -57,14 +57,13 @@ class QdrantServer:
         found: dict[str, list[SeenPoint]] = {}
         payload = True if tokens else models.PayloadSelectorExclude(exclude=UNREAD)
         for some in by_number(items):
-            condition = self._filters.of_items(some, tokens=not tokens)
-            points, after = self._scroll(condition, None, _PAGE, payload=payload)
-            while after is not None:
-                more, after = self._scroll(condition, after, _PAGE, payload=payload)
-                points += more
-            for point in points:
+            for point in self._all(self._filters.of_items(some, tokens=not tokens), payload=payload):
                 found.setdefault(point.item, []).append(point)
         return found
+
+    def without_vector(self, items: Sequence[str]) -> set[str]:
+        conditions = [self._filters.without_vector(some) for some in by_number(items)]
+        return {point.id for condition in conditions for point in self._all(condition, payload=["item"])}
 
     def at(self, ids: Sequence[str]) -> dict[str, SeenPoint]:
         return {
@@ -180,6 +179,13 @@ class QdrantServer:
 
         selector, medium = models.FilterSelector(filter=condition), models.WriteOrdering.MEDIUM
         self._connection.call(lambda client: client.delete(self._name, selector, wait=True, ordering=medium))
+
+    def _all(self, condition: Any, *, payload: Payload) -> list[SeenPoint]:
+        points, after = self._scroll(condition, None, _PAGE, payload=payload)
+        while after is not None:
+            more, after = self._scroll(condition, after, _PAGE, payload=payload)
+            points += more
+        return points
 
     def _scroll(
         self, condition: Any, after: str | None, limit: int, *, payload: Payload = True

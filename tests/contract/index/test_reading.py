@@ -10,7 +10,7 @@ import pytest
 from scylla_store.conditions import OneOf
 from scylla_store.identity import item_slice, namespace_digest
 from scylla_store.index.base import NEVER, Index, Question
-from tests.contract.index.points import NOW, angled, count, digest, keys, point, stored
+from tests.contract.index.points import NOW, angled, count, digest, keys, numbered, point, stored
 from tests.contract.test_isolation import hostile_namespaces
 
 
@@ -59,6 +59,19 @@ def test_vectors_come_back_as_directions_and_anchors_have_none(index: Index) -> 
     assert list(found[point("a").id]) == pytest.approx([0.6, 0.8, 0.0, 0.0])
     index.upsert([point("a", vector=found[point("a").id])], at_most=NOW)
     assert list(index.vectors([(point("a").id, "f")])[point("a").id]) == pytest.approx([0.6, 0.8, 0.0, 0.0])
+
+
+def test_points_without_a_vector_are_named(index: Index) -> None:
+    # Given points of three items: with vectors, without, and one that lost its own
+    with_one = [point("a", part) for part in range(3)]
+    without = [point("a", 3, vector=None), point("b", vector=None), numbered(7, "b", vector=None)]
+    index.upsert([*with_one, *without, point("c"), point("d", vector=None)], at_most=NOW)
+    index.upsert([point("c", vector=None)], at_most=NOW)
+    # When they are asked for by item
+    found = index.without_vector([digest(key) for key in "abce"])
+    # Then those are named, and no others
+    assert found == {without[0].id, without[1].id, "7", point("c").id}
+    assert index.without_vector([]) == set()
 
 
 def test_a_point_is_found_by_its_id_whatever_it_says(index: Index) -> None:

@@ -243,3 +243,30 @@ def test_points_without_tokens_that_no_row_asks_for_are_found(full: bool, dry_ru
     core.clock.advance(60)
     assert everything(core) == right
     assert (kinds(run(core)), kinds(run(core, full=True))) == ({}, {})
+
+
+@pytest.mark.parametrize("repair", ["reconcile", "resync"])
+def test_a_chunk_that_lost_its_vector_gets_one(store: TestingStore, repair: str) -> None:
+    # Given a point whose vector is gone, while its payload is right
+    [point] = points(store, item(0))
+    index_of(store).upsert([Point(point.id, None, point.payload)], at_most=2**62)
+    assert not index_of(store).vectors([(point.id, point.fingerprint)])
+    # When everything is compared, or indexed again
+    if repair == "resync":
+        store.resync(NAMESPACE)
+    else:
+        assert kinds(store.reconcile(full=True)) == {"damaged": 1}
+    store.drain()
+    # Then it is found again
+    assert sorted(hit.item.key for hit in store.search(NAMESPACE, "tea number")) == ["k0", "k1", "k2", "k3"]
+    assert points(store, item(0)) == [point]
+    store.clock.advance(SETTINGS.reconcile.grace + 60)
+    assert kinds(store.reconcile(full=True)) == {}
+
+
+def test_a_document_without_text_has_no_vector_and_is_right(store: TestingStore) -> None:
+    store.put(NAMESPACE, "bare", {"number": 7})
+    store.drain()
+    store.clock.advance(SETTINGS.reconcile.grace + 60)
+
+    assert kinds(store.reconcile(full=True)) == {}
