@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from typing import Protocol
+
+log = logging.getLogger(__name__)
 
 
 class Forked(Protocol):
@@ -24,7 +27,10 @@ def follow(something: Forked) -> None:
 
 def _after_in_child() -> None:
     for something in list(_followed):
-        something.after_fork()
+        try:
+            something.after_fork()
+        except Exception:  # the locks of all others have to be made anew nevertheless
+            log.exception("%s may not work in this child process", type(something).__name__)
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows

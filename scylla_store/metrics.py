@@ -69,7 +69,7 @@ METRICS = (
         for kind in ("missing", "stale", "orphan", "wrong_model", "incomplete", "expired", "damaged", "newer")
     ),
     Metric("reconcile.repaired", "counter", _RECONCILE, "intents of repair that were filed"),
-    Metric("reconcile.failed", "counter", _RECONCILE, "pieces of a reconciliation that stopped; the next one goes on"),
+    Metric("reconcile.failed", "counter", "the reconciliation's worker", "pieces of a reconciliation that stopped; the next one goes on"),
     Metric("reconcile.run", "timer", _RECONCILE, "duration of a whole reconciliation, pauses included"),
 )
 

@@ -5,7 +5,9 @@ A gzip file is a row of members, each with whole lines and a checksum of its own
 
 from __future__ import annotations
 
+import errno
 import gzip
+import logging
 import os
 import sys
 import zlib
@@ -19,11 +21,14 @@ from scylla_store.file_locks import lock
 from scylla_store.identity import ItemId
 from scylla_store.moving.lines import Header, footer, footer_count, from_line
 
+log = logging.getLogger(__name__)
+
 BLOCK = 1 << 20
 """Bytes of lines that are held before they are written; what a kill costs."""
 
 _PLAIN = (".jsonl", ".ndjson")
 _GZIP = ".gz"
+_LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _READ = 1 << 16
 _GZIP_HEADER = 31
 """zlib's name for: a gzip header and trailer around the largest window."""
@@ -147,12 +152,20 @@ class ExportFile:
     def _take(self) -> None:
         """Locks the file, so that no other export writes it, and makes sure that it is still the one of that name."""
         try:
-            lock(self._stream.fileno())
+            self._lock()
             is_ours = os.path.samestat(os.fstat(self._stream.fileno()), self._partial.stat())
         except (BlockingIOError, PermissionError, FileNotFoundError):
             is_ours = False
         if not is_ours:
             raise ValidationError(f"{self._partial}: another export is writing it: wait for it, or name another file")
+
+    def _lock(self) -> None:
+        try:
+            lock(self._stream.fileno())
+        except OSError as exc:
+            if exc.errno not in _LOCKLESS:
+                raise
+            log.warning("%s is on a file system without locks: see to it that no other export writes it", self._partial)
 
     def _recover(self, header: Header) -> int:
         """Where to go on writing: behind the last whole line; 0 when nothing is there to go on with."""

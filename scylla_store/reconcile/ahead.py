@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
-_PATIENCE = 0.5
+_PATIENCE = 0.25
 """Seconds. A read takes milliseconds, or as long as a server hangs."""
 
 _Read = tuple[Callable[..., object], tuple[object, ...]]

@@ -117,8 +117,11 @@ class Looks:
 
     def _without_tokens(self, suspects: Sequence[Suspect]) -> list[Suspect]:
         """Those that are right as far as points with tokens say; the others were suspects when their rows were met."""
-        rows = self._database.read([suspect.item for suspect in suspects]) if suspects else {}
-        differing = {suspect.item for suspect in self.first(self.seen(list(rows.values()), full=False), full=False)[0]}
+        differing: set[ItemId] = set()
+        for start in range(0, len(suspects), _ITEMS):  # all of them at once might be too much to hold
+            rows = self._database.read([suspect.item for suspect in suspects[start : start + _ITEMS]])
+            found, *_ = self.first(self.seen(list(rows.values()), full=False), full=False)
+            differing.update(suspect.item for suspect in found)
         return [suspect for suspect in suspects if suspect.item not in differing]
 
     def again(self, suspects: Sequence[Suspect], *, full: bool, since: int) -> Verdict:

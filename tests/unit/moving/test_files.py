@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -231,3 +233,28 @@ def test_an_export_that_ends_just_before_another_one_opens_its_file_is_not_repla
     with pytest.raises(ValidationError, match="there already; --overwrite"):
         ExportFile(path, HEADER)
     assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize("kind", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_where_files_cannot_be_locked_an_export_says_so_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: int
+) -> None:
+    refuse_locks(monkeypatch, kind)
+    assert export(tmp_path / "docs.jsonl") == 0
+    assert content(tmp_path / "docs.jsonl")[-1] == b'{"documents":40}\n'
+    assert "file system without locks" in caplog.text
+
+
+def test_another_failure_of_a_lock_ends_the_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_locks(monkeypatch, errno.EIO)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        ExportFile(tmp_path / "docs.jsonl", HEADER)
+
+
+def refuse_locks(monkeypatch: pytest.MonkeyPatch, kind: int) -> None:
+    """As a file system does that has none."""
+
+    def refused(file: int) -> None:
+        raise OSError(kind, os.strerror(kind))
+
+    monkeypatch.setattr("scylla_store.moving.files.lock", refused)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +243,28 @@ def test_points_without_tokens_that_no_row_asks_for_are_found(full: bool, dry_ru
     core.clock.advance(60)
     assert everything(core) == right
     assert (kinds(run(core)), kinds(run(core, full=True))) == ({}, {})
+
+
+def test_of_documents_whose_points_are_all_stale_no_more_than_a_hundred_are_held_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given an older index that was put back: all points are of earlier writes
+    core = indexed(250)
+    for number in range(250):
+        alter(core, item(number), version=5, write="00" * 16, fingerprint="f" * 32)
+    read, sizes = core.database.read, []
+
+    def watched(items: Sequence[ItemId], **options: Any) -> Any:
+        if options.get("body", True):
+            sizes.append(len(items))
+        return read(items, **options)
+
+    monkeypatch.setattr(core.database, "read", watched)
+    # When all is compared
+    assert kinds(run(core)) == {"stale": 250}
+    # Then whole documents were read in small parts
+    assert sum(sizes) >= 250
+    assert max(sizes) <= 100
 
 
 @pytest.mark.parametrize("repair", ["reconcile", "resync"])

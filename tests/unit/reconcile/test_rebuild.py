@@ -13,14 +13,14 @@ import pytest
 from scylla_store import Put, ScyllaStore
 from scylla_store.clock import SECOND
 from scylla_store.database.slot_tables import Straggler
-from scylla_store.errors import DatabaseUnavailable, TombstoneLimit
+from scylla_store.errors import ClockSkew, DatabaseUnavailable, TombstoneLimit
 from scylla_store.identity import ItemId, item_digest
 from scylla_store.index.base import IndexSpecification
 from scylla_store.index.memory import MemoryIndex
 from scylla_store.intents import SLOT
 from scylla_store.reconcile import Rebuild
 from scylla_store.settings.options import EmbedderSettings, Settings
-from scylla_store.testing import TestingStore
+from scylla_store.testing import SettableClock, TestingStore
 from scylla_store.wiring import Parts
 from tests.acceptance.waiting import poll
 from tests.unit.core import Core, Hooked, raises
@@ -288,6 +288,32 @@ def test_a_setup_that_is_killed_when_the_index_was_made_has_said_that_it_is_rebu
     assert lost.exists()
     assert rebuild(core).is_on()
     parts.set_up_index()
+    assert rebuild(core).is_on()
+
+
+def test_setup_is_refused_while_the_clock_is() -> None:
+    # Given documents whose index is lost, and a machine whose clock is an hour fast
+    core = Core()
+    core.database.outbox.ack([core.put().intent])
+    index = MemoryIndex()
+    fast = SettableClock(core.clock() + 3600 * SECOND)
+    store = ScyllaStore(core.settings, database=core.database, index=index, embedder=core.embedder, clock=fast)
+
+    # When, Then nothing is made and nobody is told that it is rebuilt
+    with store:
+        with pytest.raises(ClockSkew, match="This machine's clock"):
+            store.setup()
+        with pytest.raises(ClockSkew, match="This machine's clock"):
+            store.parts.set_up_index()  # as whoever opens an embedded index does
+        assert not index.exists()
+        assert (core.database.state("index.rebuild"), core.database.state("index.set_up")) == (None, None)
+
+        # When the clock is right again
+        fast.advance(-3600)
+        store.setup()
+
+    # Then both are done
+    assert index.exists()
     assert rebuild(core).is_on()
 
 
