@@ -11,11 +11,9 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from scylla_store.clock import Clock
 from scylla_store.database.cql.batches import Encoder, chunks, key_values
 from scylla_store.database.cql.encoding import FIRST_TOKEN, LAST_TOKEN, bigint, bigints, integer, smallint, text
 from scylla_store.database.cql.registry import State
-from scylla_store.database.cql.session import Session
 from scylla_store.database.slot_tables import Page, Straggler
 from scylla_store.errors import StoreError, TombstoneLimit
 from scylla_store.identity import ItemId
@@ -32,9 +30,6 @@ _SMALLEST_RANGE = 2**40
 
 class CqlSlotTables(State):
     """See `database.slot_tables.SlotTables`."""
-
-    def __init__(self, session: Session, clock: Clock) -> None:
-        super().__init__(session, clock)
 
     def write(self, intents: Sequence[Intent]) -> None:
         """See `SlotTables.write`."""
