@@ -311,12 +311,17 @@ def _is_replaced(name: str, options: dict[str, str]) -> bool:
     return name in options or (name == "commitlog_sync_period" and "commitlog_sync" in options)
 
 
-def cassandra_nodes() -> list[Cassandra]:
-    """Three nodes of one cluster, not started: start them one after another, the first one is the seed."""
+def cassandra_nodes(*, quick: bool = True) -> list[Cassandra]:
+    """Three nodes of one cluster, not started: start them one after another, the first one is the seed.
+
+    Args:
+        quick: they compile in haste, for a run of minutes. Over an hour thorough compilers pay.
+    """
     port, storage_port = free_port(), free_port()
+    flags = _QUICK if quick else ()
     seed = f"127.0.0.1:{storage_port}"
     return [
-        Cassandra(host=f"127.0.0.{number}", port=port, storage_port=storage_port, token=token, seed=seed, flags=_QUICK)
+        Cassandra(host=f"127.0.0.{number}", port=port, storage_port=storage_port, token=token, seed=seed, flags=flags)
         for number, token in enumerate(_TOKENS, start=1)
     ]
 

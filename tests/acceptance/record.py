@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 SECOND = 1_000_000
+_INTENT = b'{"event": "intent"'
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,11 @@ def attempts(path: Path) -> list[Attempt]:
             acknowledged = sum(version is not None for version in line["versions"])
             found[number] = replace(was, seconds=seconds, acknowledged=acknowledged)
     return list(found.values())
+
+
+def begun(path: Path) -> int:
+    """How many operations have an intent, at the cost of looking through the file."""
+    return path.read_bytes().count(_INTENT) if path.exists() else 0
 
 
 def progress(path: Path) -> Progress:

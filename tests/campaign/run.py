@@ -9,11 +9,12 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from scylla_store import errors as library_errors
 from tests.acceptance.judge import judged
-from tests.acceptance.record import Attempt, attempts
+from tests.acceptance.record import Attempt, attempts, begun
 from tests.acceptance.sources import cql_session, read_outbox
 from tests.acceptance.waiting import poll, wait_until_calm
 from tests.bench.measure import percentile
@@ -118,7 +119,7 @@ class Run:
             self.result.restarted = site.supervise()
         healed = now()
         self.result.held = round(healed - broken, 1)
-        poll(lambda: len(self._attempts()) >= self._operations, max(5.0, seconds), every=max(0.5, seconds / 100))
+        poll(lambda: self._begun() >= self._operations, max(5.0, seconds), every=0.5)
         site.writing.tell(run=False)
         poll(lambda: all(one.seconds is not None for one in self._attempts()[-WRITERS:]), 10.0)
         self.result.visible = self._seen(known, broken)
@@ -127,8 +128,15 @@ class Run:
     def _seen(self, known: set[str], broken: float) -> dict[str, tuple[float, str]]:
         return first_of_each_channel(self._site.signs.between(broken, broken + SEEN_WITHIN), known, broken)
 
+    def _begun(self) -> int:
+        """How many operations the writers have begun, without reading what they were."""
+        return sum(begun(self._record(number)) for number in range(WRITERS))
+
+    def _record(self, number: int) -> Path:
+        return record_of(self._site.folder, self._root, number)
+
     def _attempts(self) -> list[Attempt]:
-        records = [attempts(record_of(self._site.folder, self._root, number)) for number in range(WRITERS)]
+        records = [attempts(self._record(number)) for number in range(WRITERS)]
         return sorted((one for record in records for one in record), key=lambda one: one.began)
 
     def _replay(self) -> None:
@@ -188,7 +196,7 @@ class Run:
         found = []
         for number in range(WRITERS):
             plan = plan_of(self._root, number, self._keys)
-            for one in attempts(record_of(self._site.folder, self._root, number)):
+            for one in attempts(self._record(number)):
                 operation = plan.operation(one.number)
                 if operation.name == "put" and "table" not in operation.documents[0].value and one.seconds is not None:
                     found.append((one.began, one.seconds))

@@ -50,10 +50,10 @@ _START = 90.0
 class Site:
     """Made by `installed`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, quick: bool) -> None:
         self.folder = folder
         self.keyspace = f"campaign_{uuid.uuid4().hex[:8]}"
-        self.nodes = cassandra_nodes()
+        self.nodes = cassandra_nodes(quick=quick)
         self.redis = Redis()
         self.qdrant = Qdrant()
         self.writing = writing(folder)
@@ -177,11 +177,11 @@ class Site:
 
 
 @contextmanager
-def installed(folder: Path) -> Iterator[Site]:
-    """An installation that works; everything ends with it. Raises Missing."""
+def installed(folder: Path, *, quick: bool = True) -> Iterator[Site]:
+    """An installation that works; everything ends with it. `quick` as in `cassandra_nodes`. Raises Missing."""
     (folder / "embedded").mkdir(parents=True)
     os.environ[VARIABLE] = str(folder)  # for embedders that this process makes
-    site = Site(folder)
+    site = Site(folder, quick=quick)
     with ExitStack() as stack:
         site.writing.tell(root="start", keys=10, rate=1.0, run=False)
         site.embedding.tell(seconds=0.0, fails_one_in=0, nan=False, kills=False)
