@@ -23,18 +23,20 @@ from tests.campaign.writer import record_of
 from tests.servers import Missing
 
 NAME = "disk of the embedded store full"
-_SIZE = "192m"
+_ROOM, _ROOM_OF_ONE = 192 * 2**20, 16 * 2**10
+"""Bytes of the small disk: for an empty store, and for each operation. What was written is to fit on it when the filler is gone."""
+
 _ROOT = "disk"
 _PATIENCE = 60.0
 _SETTINGS = {"sync__margin": 1.0, "sync__backoff": 0.5, "sync__backoff_most": 2.0, "sync__outage_delay": 1.0}
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system in memory; raises Missing where that is not allowed."""
+def small_disk(folder: Path, size: int) -> Iterator[Path]:
+    """A file system in memory of so many bytes; raises Missing where that is not allowed."""
     folder.mkdir(parents=True)
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "tmpfs", str(folder)],
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
         capture_output=True,
         text=True,
         check=False,
@@ -63,7 +65,7 @@ def run(folder: Path, *, operations: int, rate: float, commit: str) -> Result:
     embedding(folder).tell(seconds=0.0)
     signs = Signs(folder)
     signs.start()
-    with small_disk(folder / "disk") as disk:
+    with small_disk(folder / "disk", _ROOM + operations * _ROOM_OF_ONE) as disk:
         settings = {**_SETTINGS, "path": str(disk / "store"), "embedder__name": "tests.campaign.embedder:Told"}
         environment = {**as_environment(settings), VARIABLE: str(folder)}
         writer = Child("writer0", ["-m", "tests.campaign.writer", "0"], environment, folder)
