@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.acceptance.cluster import as_environment
 from tests.acceptance.judge import judged
 from tests.acceptance.processes import Child
-from tests.acceptance.record import attempts
+from tests.acceptance.record import attempts, begun
 from tests.acceptance.sources import database_file, embedded_outbox
 from tests.acceptance.waiting import poll, wait_until_calm
 from tests.campaign.control import VARIABLE, embedding, writing
@@ -71,7 +71,7 @@ def run(folder: Path, *, operations: int, rate: float, commit: str) -> Result:
         writer = Child("writer0", ["-m", "tests.campaign.writer", "0"], environment, folder)
         watcher = Child("watcher", ["-m", "tests.campaign.watcher"], environment, folder)
         try:
-            began, broken, healed = _phases(writer, watcher, disk, folder, seconds)
+            began, broken, healed = _phases(writer, watcher, disk, folder, operations, seconds)
             result.held = round(healed - broken, 1)
             control.tell(run=False)
             watcher.kill()
@@ -94,7 +94,9 @@ def run(folder: Path, *, operations: int, rate: float, commit: str) -> Result:
     return result
 
 
-def _phases(writer: Child, watcher: Child, disk: Path, folder: Path, seconds: float) -> tuple[float, float, float]:
+def _phases(
+    writer: Child, watcher: Child, disk: Path, folder: Path, operations: int, seconds: float
+) -> tuple[float, float, float]:
     """Healthy, full, healthy; the writer is kept running."""
     filler = disk / "filler"
     writer.start()
@@ -107,23 +109,21 @@ def _phases(writer: Child, watcher: Child, disk: Path, folder: Path, seconds: fl
     _keep(writer, max(10.0, seconds * 0.4), lambda: fill(filler))
     filler.unlink()
     healed = now()
-    _keep(writer, seconds * 0.25)
+    _keep(writer, seconds, lambda: begun(record_of(folder, _ROOT, 0)) >= operations)
     return began, broken, healed
 
 
-def _keep(writer: Child, seconds: float, then: object = None) -> None:
-    """What dies is started again, as a supervisor would."""
+def _keep(writer: Child, seconds: float, is_over: Callable[[], object] = bool) -> None:
+    """What dies is started again, as a supervisor would, for so long or until it is over."""
 
-    def alive() -> bool:
+    def is_enough() -> bool:
         if not writer.is_running:
             with writer.log.open("a") as log:
                 log.write(f"ERROR the process ended with {writer.exit_code} and is started again\n")
             writer.start()
-        if callable(then):
-            then()
-        return False
+        return bool(is_over())
 
-    poll(alive, seconds, every=0.5)
+    poll(is_enough, seconds, every=0.5)
 
 
 def _wait_until_calm(writer: Child, store: Path, folder: Path, result: Result, healed: float) -> None:

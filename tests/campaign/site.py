@@ -44,6 +44,10 @@ SETTINGS: dict[str, Any] = {
 }
 """Shorter times than the defaults, in about the same proportions, so that calm comes in seconds. Clocks may differ as by default."""
 
+LONG: dict[str, Any] = {"publisher__linger_ms": 200.0}
+"""Besides, where there are thousands of operations: tasks of some twenty documents. With one or two in each, as few writers file
+them by default, the workers of a small machine fall behind its writers."""
+
 _START = 90.0
 
 
@@ -54,6 +58,7 @@ class Site:
         self.folder = folder
         self.keyspace = f"campaign_{uuid.uuid4().hex[:8]}"
         self.nodes = cassandra_nodes(quick=quick)
+        self._adjusted = SETTINGS if quick else {**SETTINGS, **LONG}
         self.redis = Redis()
         self.qdrant = Qdrant()
         self.writing = writing(folder)
@@ -101,7 +106,7 @@ class Site:
         stack.callback(self.proxy.close)
         self.signs.start()
         stack.callback(self.signs.close)
-        self.settings = {**SETTINGS, **self._addresses()}
+        self.settings = {**self._adjusted, **self._addresses()}
 
     def _nodes_agree(self) -> bool:
         """Whether each node knows the other two and has their schema; right after the start they differ for a moment."""
