@@ -14,6 +14,7 @@ from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.embedders.base import Embedder
 from scylla_store.errors import (
     EmbeddedIndexBusy,
+    EmbedderBusy,
     EmbedderUnavailable,
     IndexThrottled,
     IndexUnavailable,
@@ -35,7 +36,7 @@ _ANSWERS = (PermanentError, IndexThrottled)
 """What only a dependency that is there can say. A 429 costs no waiting and is a delay already; an open circuit would take
 the searches away with the writes that are too many."""
 
-_NEITHER = (EmbeddedIndexBusy, StoreClosed)
+_NEITHER = (EmbeddedIndexBusy, EmbedderBusy, StoreClosed)
 """Said by this machine, not by the dependency."""
 
 

@@ -12,6 +12,7 @@
     │   │   ├── IndexThrottled    429: come back later
     │   │   └── EmbeddedIndexBusy
     │   ├── EmbedderUnavailable
+    │   │   ├── EmbedderBusy      other calls of this process took all turns for too long
     │   │   └── EmbedderTimeout   this very call did not end in time
     │   ├── BrokerUnavailable
     │   ├── ClockSkew             a clock is too far from the database's
@@ -128,6 +129,10 @@ class EmbeddedIndexBusy(IndexUnavailable):
 
 class EmbedderUnavailable(TransientError):
     """The embedder is not available; documents wait until it is back."""
+
+
+class EmbedderBusy(EmbedderUnavailable):
+    """The embedder is busy with other calls of this process: come back later, or raise embedder.concurrency."""
 
 
 class EmbedderTimeout(EmbedderUnavailable):

@@ -237,7 +237,7 @@ class ScyllaStore(ConditionalWrites, Operating):
             refresh_ttl: grants the items of the hits their whole TTL again, from now.
 
         Raises:
-            IndexUnavailable, EmbedderUnavailable, EmbeddedIndexBusy: try again later.
+            IndexUnavailable, EmbedderUnavailable, EmbeddedIndexBusy, EmbedderBusy: try again later.
         """
         parts = self._started()
         where = parse_filter(filter, encoder=parts.encoder)

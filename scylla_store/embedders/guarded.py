@@ -14,7 +14,14 @@ from functools import partial
 from typing import Any
 
 from scylla_store.embedders.loading import Given, as_embedder
-from scylla_store.errors import BadVector, ConfigurationError, EmbedderTimeout, EmbedderUnavailable, StoreClosed
+from scylla_store.errors import (
+    BadVector,
+    ConfigurationError,
+    EmbedderBusy,
+    EmbedderTimeout,
+    EmbedderUnavailable,
+    StoreClosed,
+)
 from scylla_store.settings.options import EmbedderSettings
 
 log = logging.getLogger(__name__)
@@ -65,7 +72,8 @@ class GuardedEmbedder:
 
         Raises:
             EmbedderTimeout: the embedder does not answer in time.
-            EmbedderUnavailable: the embedder says so, is busy with other calls, or still hangs in an earlier one.
+            EmbedderBusy: other calls of this process took all turns in that time; the embedder was not asked.
+            EmbedderUnavailable: the embedder says so, or still hangs in an earlier call.
             BadVector: too few or too many vectors, or such of a wrong size, or numbers that are not finite.
             Exception: whatever else the embedder raises, as it is.
         """
@@ -272,7 +280,10 @@ class _Gate:
             return StoreClosed(f"The embedder {self._name} was closed while it was at work")
         if self._abandoned:
             return EmbedderUnavailable(self._hanging())
-        return EmbedderUnavailable(f"The embedder {self._name} is busy with other calls for {self._timeout:g} s")
+        return EmbedderBusy(
+            f"The embedder {self._name} is busy with other calls for {self._timeout:g} s: come back later, "
+            f"or raise embedder.concurrency ({self._most} at once) if it can do more"
+        )
 
 
 def _name(embedder: Any) -> str:

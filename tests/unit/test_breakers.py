@@ -13,6 +13,7 @@ from scylla_store.breakers import Breaker, BreakingIndex
 from scylla_store.errors import (
     BadVector,
     EmbeddedIndexBusy,
+    EmbedderBusy,
     EmbedderUnavailable,
     IndexRefused,
     IndexThrottled,
@@ -100,8 +101,8 @@ def test_what_is_raised_while_it_is_open_is_transient_and_of_the_dependencys_cla
 @pytest.mark.parametrize(
     "error",
     [
-        IndexRefused(), IndexThrottled(), BadVector(), EmbeddedIndexBusy(), StoreClosed(), RuntimeError("bad text"),
-        KeyboardInterrupt(),
+        IndexRefused(), IndexThrottled(), BadVector(), EmbeddedIndexBusy(), EmbedderBusy(), StoreClosed(),
+        RuntimeError("bad text"), KeyboardInterrupt(),
     ],
     ids=lambda error: type(error).__name__,
 )  # fmt: skip
@@ -179,7 +180,7 @@ def test_a_try_that_fails_keeps_it_open_for_as_long_again(case: Case) -> None:
     assert case.state == "closed"
 
 
-@pytest.mark.parametrize("error", [StoreClosed(), KeyboardInterrupt(), RuntimeError("a bug")], ids=repr)
+@pytest.mark.parametrize("error", [StoreClosed(), EmbedderBusy(), KeyboardInterrupt(), RuntimeError("a bug")], ids=repr)
 def test_a_try_that_says_nothing_leaves_the_next_call_to_try(case: Case, error: BaseException) -> None:
     case.open()
     case.clock.now += 10

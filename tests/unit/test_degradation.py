@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from scylla_store.embedders import HashingEmbedder
-from scylla_store.errors import EmbedderUnavailable, IndexThrottled, IndexUnavailable, TransientError
+from scylla_store.embedders import HashingEmbedder, guarded
+from scylla_store.errors import EmbedderBusy, EmbedderUnavailable, IndexThrottled, IndexUnavailable, TransientError
 from scylla_store.search import Terms
 from scylla_store.settings.options import BreakerSettings, EmbedderSettings
 from scylla_store.testing import FailingEmbedder, HangingEmbedder
@@ -117,3 +119,27 @@ def test_searches_beside_an_embedder_that_hangs_all_end_and_say_so_until_it_answ
     # Then all of them have ended, with an error that says when to try again, after one call in all
     assert [type(end) for end in ends if not isinstance(end, EmbedderUnavailable)] == []
     assert embedder.calls == [["tea"]]
+
+
+def test_a_burst_of_searches_opens_no_circuit_of_an_embedder_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given an embedder at work, and a clock by which whoever waits for a turn has waited too long at the second look
+    embedder = HangingEmbedder(hang_on=lambda text: text == "slow", inner=HashingEmbedder(8))
+    core = Core(settings=QUICKLY, embedder=embedder)
+
+    def search(text: str) -> None:
+        core.parts.searcher.search((), text, None, Terms(limit=1))
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(search, "slow")
+        assert embedder.hanging.wait(30)
+        with monkeypatch.context() as patched:
+            patched.setattr(guarded, "time", SimpleNamespace(monotonic=itertools.count(0, 3600).__next__))
+            # When more searches get no turn than outages would open the circuit
+            for _ in range(OPENS_AT + 3):
+                with pytest.raises(EmbedderBusy):
+                    search("tea")
+        embedder.release.set()
+        first.result(30)
+    # Then it is closed, and the next search is answered
+    assert core.parts.embedder_breaker.circuit.state == "closed"
+    search("tea")

@@ -29,6 +29,7 @@ def test_the_wait_is_a_random_share_of_the_longest(share: float) -> None:
         errors.IndexUnavailable,
         errors.IndexThrottled,
         errors.EmbeddedIndexBusy,
+        errors.EmbedderBusy,
         errors.EmbedderTimeout,
         errors.EmbedderUnavailable,
         errors.BrokerUnavailable,

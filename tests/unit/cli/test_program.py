@@ -41,6 +41,7 @@ def run(*arguments, error=None):
         (NotFound("x"), 3),
         (errors.DatabaseUnavailable("x"), 4),
         (errors.EmbeddedIndexBusy("x"), 4),
+        (errors.EmbedderBusy("x"), 4),
         (errors.SyncTimeout("x"), 4),
         (errors.DeadLettered("x"), 5),
         (errors.DamagedRow("x"), 5),

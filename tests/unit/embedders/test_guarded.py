@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import itertools
 import logging
 import math
 import os
@@ -11,12 +12,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from scylla_store.embedders import GuardedEmbedder, HashingEmbedder
-from scylla_store.errors import BadVector, ConfigurationError, EmbedderTimeout, EmbedderUnavailable, StoreClosed
+from scylla_store.embedders import guarded as guarded_module
+from scylla_store.errors import (
+    BadVector,
+    ConfigurationError,
+    EmbedderBusy,
+    EmbedderTimeout,
+    EmbedderUnavailable,
+    StoreClosed,
+)
 from scylla_store.settings.options import EmbedderSettings
 from scylla_store.testing import HangingEmbedder
 
@@ -307,8 +317,26 @@ def test_of_several_calls_that_come_while_one_hangs_only_that_one_is_left_behind
     with hanging(0.3) as (embedder, inner):
         calls = [InThread(embedder, "slow") for _ in range(8)]
 
-        ends = [type(call.end()) for call in calls]
-        assert (ends.count(EmbedderTimeout), ends.count(EmbedderUnavailable)) == (1, 7)
+        ends = [call.end() for call in calls]
+        assert [type(end) for end in ends].count(EmbedderTimeout) == 1
+        assert all(isinstance(end, EmbedderUnavailable) for end in ends)
+        assert inner.calls == [["slow"]]
+
+
+def test_a_call_that_does_not_get_its_turn_in_time_says_so_and_leaves_the_others_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with hanging(LONG) as (embedder, inner):
+        # Given a call at work, and a clock by which the next one has waited for its turn too long at its second look
+        first = InThread(embedder, "slow")
+        assert inner.hanging.wait(30)
+        monkeypatch.setattr(guarded_module, "time", SimpleNamespace(monotonic=itertools.count(0, LONG + 1).__next__))
+
+        with pytest.raises(EmbedderBusy, match=r"is busy with other calls for 60 s.*embedder\.concurrency"):
+            embedder.embed(["quick"])
+
+        inner.release.set()
+        assert len(first.end()) == 1
         assert inner.calls == [["slow"]]
 
 
