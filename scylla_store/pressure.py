@@ -25,6 +25,9 @@ class Pressure:
         counts: pending writes are counted each time, because that is cheap (embedded mode).
         now: microseconds.
         sleep, monotonic: for waiting.
+
+    Attributes:
+        sleep: may be replaced; what it raises ends the waiting, and nothing of these writes is stored.
     """
 
     def __init__(
@@ -43,7 +46,7 @@ class Pressure:
         self._stale = int(_FRESH * settings.celery.drain_interval * SECOND)
         self._now = now
         self._counts = counts
-        self._sleep = sleep
+        self.sleep = sleep
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._seen_at = 0
@@ -69,7 +72,7 @@ class Pressure:
                     f"About {pending} writes wait for the index, and bulk.max_pending is {self._most}: nothing of these {number} was "
                     f"stored within bulk.patience = {self._patience:g} s; `scylla-store status` says what holds the index up"
                 )
-            self._sleep(min(_POLL, left))
+            self.sleep(min(_POLL, left))
         with self._lock:
             self._added += number
 

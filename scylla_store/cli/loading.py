@@ -13,7 +13,7 @@ from scylla_store.cli.invocation import wait_for_index
 from scylla_store.cli.output import Output
 from scylla_store.cli.progress import Progress
 from scylla_store.cli.sources import Position, Record, Source
-from scylla_store.cli.stopping import Stop
+from scylla_store.cli.stopping import Signalled, Stop
 from scylla_store.errors import PartialFailure, ValidationError
 from scylla_store.store import ScyllaStore
 
@@ -73,6 +73,7 @@ class Loader:
         if start.count:
             self._output.note(f"Going on after {start.count:,} of {self._source.name}; --restart begins anew.")
         with stop.watching():
+            self._store.parts.pressure.sleep = stop.sleep
             with Progress(self._output, "Storing", self._source.size, start.offset) as progress:
                 position = self._load(start, stop, progress)
             self._summary.seconds = time.monotonic() - started
@@ -87,7 +88,10 @@ class Loader:
         position = start
         batches = self._batches(start)
         while (records := stop.read(batches)) is not None:
-            self._store_batch(records)
+            try:
+                self._store_batch(records)
+            except Signalled:
+                break  # back-pressure was waited for
             position = records[-1].after
             self._remember(position)
             progress.update(position.offset, self._summary.stored)
@@ -154,19 +158,26 @@ class Loader:
             def report(left: int) -> None:
                 progress.update(max(0, pending - left), max(0, pending - left))
                 if stop:
-                    raise KeyboardInterrupt
+                    raise Signalled
 
             try:
                 self._summary.pending = wait_for_index(self._store, _INDEX_PATIENCE, report)
-            except KeyboardInterrupt:
-                self._summary.pending = self._store.status().pending
+            except Signalled:
+                self._leave_unindexed(stop)
 
     def _leave(self, stop: Stop, position: Position) -> None:
         self._output.warn(
             f"Stopped after {position.count:,} of {self._source.name}, {self._summary.stored:,} stored by this run; "
             + ("the same command goes on from there." if self._name else "standard input cannot be resumed.")
         )
-        raise SystemExit(128 + (stop.signal or 0))
+        raise SystemExit(stop.exit_code)
+
+    def _leave_unindexed(self, stop: Stop) -> None:
+        self._output.warn(
+            f"Stopped while the index catches up: all of {self._source.name} is stored, {self._store.status().pending:,} writes "
+            "are not searchable yet and wait in the outbox."
+        )
+        raise SystemExit(stop.exit_code)
 
     def _remembered(self) -> Position:
         stored = None if self._name is None else self._database.state(self._name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,8 +13,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class _Signalled(BaseException):
-    """A signal came while the source was read."""
+class Signalled(BaseException):
+    """A signal came while a source was read, or somebody slept."""
 
 
 class Stop:
@@ -21,7 +22,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._reads = False
+        self._may_raise = False
 
     def __bool__(self) -> bool:
         return self.signal is not None
@@ -50,8 +51,8 @@ class Stop:
                 signal.signal(each, handler)
             if at_once:
                 raise SystemExit(self.exit_code)
-            if self._reads:
-                raise _Signalled
+            if self._may_raise:
+                raise Signalled
 
         for number in before:
             signal.signal(number, remember)
@@ -63,10 +64,20 @@ class Stop:
 
     def read(self, source: Iterator[T]) -> T | None:
         """The next thing; None at the end and after a signal, which does not wait for a source that is silent."""
-        self._reads = True
+        self._may_raise = True
         try:
             return None if self else next(source, None)
-        except _Signalled:
+        except Signalled:
             return None
         finally:
-            self._reads = False
+            self._may_raise = False
+
+    def sleep(self, seconds: float) -> None:
+        """Sleeps; raises Signalled as soon as a signal comes, or when one has come already."""
+        self._may_raise = True
+        try:
+            if self:
+                raise Signalled
+            time.sleep(seconds)
+        finally:
+            self._may_raise = False
