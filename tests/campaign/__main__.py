@@ -56,7 +56,7 @@ def main() -> int:
     if options.list:
         print("\n".join(fault.name for fault in chosen))
         return 0
-    finished = set() if options.again else {result["fault"] for result in read(options.results) if _is_finished(result)}
+    finished = set() if options.again else {result["fault"] for result in read(options.results) if _is_finished(result, options.operations)}
     left = [fault for fault in chosen if fault.name not in finished]
     wrong = _run(left, options) if left else 0
     if options.markdown:
@@ -81,9 +81,9 @@ def read(path: Path) -> list[dict[str, Any]]:
     return list({result["fault"]: result for result in lines}.values())
 
 
-def _is_finished(result: dict[str, Any]) -> bool:
-    """Whether it was judged after a reconciliation as well; a run that was killed before it left half a line."""
-    return bool(result["reconciled"] or result["fault"] == NAME)
+def _is_finished(result: dict[str, Any], operations: int) -> bool:
+    """Whether it had so many operations and was judged after a reconciliation as well, which a killed run was not."""
+    return bool(result["operations"] >= operations and (result["reconciled"] or result["fault"] == NAME))
 
 
 def _run(left: list[Fault], options: argparse.Namespace) -> int:
