@@ -56,7 +56,11 @@ def main() -> int:
     if options.list:
         print("\n".join(fault.name for fault in chosen))
         return 0
-    finished = set() if options.again else {result["fault"] for result in read(options.results) if _is_finished(result, options.operations)}
+    finished = (
+        set()
+        if options.again
+        else {result["fault"] for result in read(options.results) if _is_finished(result, options.operations)}
+    )
     left = [fault for fault in chosen if fault.name not in finished]
     wrong = _run(left, options) if left else 0
     if options.markdown:

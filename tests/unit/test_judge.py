@@ -260,6 +260,17 @@ def test_an_expired_item_may_be_gone_or_a_deleted_head_at_its_own_version() -> N
         assert world.judged() == {}
 
 
+@pytest.mark.parametrize(("late", "found"), [(0, {}), (2, {"wrong": 1})])
+def test_a_ttl_counts_from_a_version_that_lies_ahead_of_its_writer(late: int, found: dict[str, int]) -> None:
+    world = World()
+    wrote = replace(written(VALUE, ttl=3600), started_at=VERSION - 3 * SECOND, finished_at=VERSION - 3 * SECOND)
+    world.record = [wrote]
+    expires_at = VERSION + (3600 + late) * SECOND
+    points = [point(0, expires_at=expires_at), point(1, expires_at=expires_at)]
+    world.state = State(rows=[row(VALUE, expires_at=expires_at)], points=points)
+    assert world.judged() == found
+
+
 def test_a_deleted_item_may_be_gone_or_a_deleted_head() -> None:
     world = World()
     world.record.append(written(None, version=VERSION + 5))
