@@ -32,7 +32,13 @@ class Failure:
         message = str(exc)[:_LONGEST]
         if not isinstance(exc, StoreError) and _quotes(message, texts):
             message = "its message quotes the document and is left out"
+        message = _storable(message)
         return cls(name, f"{name}: {message}" if message else name, isinstance(exc, (PermanentError, ValidationError)))
+
+
+def _storable(text: str) -> str:
+    """The text with escapes for lone surrogates, as Python reads them from names of files: no database can store these."""
+    return text.encode("utf-8", "backslashreplace").decode()[:_LONGEST]
 
 
 def has_hung(message: str | None) -> bool:

@@ -32,3 +32,11 @@ def test_an_error_of_ours_keeps_its_message_and_says_whether_it_is_permanent() -
 
 def test_long_messages_are_cut() -> None:
     assert len(Failure.of(RuntimeError("x" * 10_000)).message) < 400
+
+
+def test_what_a_database_cannot_store_is_told_by_its_escape() -> None:
+    # Given an error that quotes the name of a file as Python reads it
+    failure = Failure.of(ValueError("no such file: '\udcff'"))
+
+    assert "ValueError: no such file: '\\udcff'" == failure.message
+    assert len(Failure.of(RuntimeError("\udcff" * 10_000)).message) < 400
