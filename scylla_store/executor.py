@@ -16,6 +16,7 @@ from typing import Protocol
 
 from scylla_store.drain import Scope
 from scylla_store.errors import BrokerUnavailable, EmbeddedIndexBusy, StoreClosed, StoreError
+from scylla_store.forks import follow
 from scylla_store.intents import Ref
 
 log = logging.getLogger(__name__)
@@ -51,19 +52,24 @@ class InProcessExecutor:
         self._make_engine = engine
         self._tick = tick
         self._begin()
+        follow(self)
+
+    def after_fork(self) -> None:
+        """See `scylla_store.forks`."""
+        self._begin()
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
         self._changed = threading.Condition()
         self._tasks: collections.deque[Sequence[Ref]] = collections.deque()
         self._backlog: collections.deque[Sequence[Ref]] = collections.deque()
         self._thread: threading.Thread | None = None
         self._closed = False
         self._announced_busy = False
+        self._pid = os.getpid()
 
     def start(self) -> None:
         """Starts the thread if it does not run in this process."""
-        if self._pid != os.getpid():
+        if self._pid != os.getpid():  # forked by C code that runs no hooks
             self._begin()
         with self._changed:
             if self._thread is None and not self._closed:

@@ -11,6 +11,7 @@ import uuid
 
 from scylla_store.dispatch import Dispatcher
 from scylla_store.errors import StoreError
+from scylla_store.forks import follow
 from scylla_store.intents import Ref
 from scylla_store.settings.options import PublisherSettings
 
@@ -28,9 +29,13 @@ class Publisher:
         self._dispatcher = dispatcher
         self._settings = settings
         self._begin()
+        follow(self)
+
+    def after_fork(self) -> None:
+        """See `scylla_store.forks`."""
+        self._begin()
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
         self._changed = threading.Condition()
         self._tasks: collections.deque[tuple[str, list[Ref]]] = collections.deque()
         self._open: tuple[str, list[Ref]] | None = None
@@ -41,10 +46,11 @@ class Publisher:
         self._flushing = False
         self._failing = False
         self._thread: threading.Thread | None = None
+        self._pid = os.getpid()
 
     def collect(self, refs: list[Ref]) -> list[str | None]:
         """Takes the refs for sending; returns the id of the task that will carry each one, None where it did not fit."""
-        if self._pid != os.getpid():
+        if self._pid != os.getpid():  # forked by C code that runs no hooks
             self._begin()
         with self._changed:
             ids = [self._add(ref) for ref in refs]

@@ -14,6 +14,7 @@ from scylla_store.contrib.celery.eager import eager_task
 from scylla_store.contrib.celery.names import SYNC_ITEMS
 from scylla_store.contrib.celery.publishing import Line
 from scylla_store.errors import BrokerUnavailable, ConfigurationError
+from scylla_store.forks import follow
 from scylla_store.identity import item_digest
 from scylla_store.intents import Ref, to_wire
 from scylla_store.settings.options import Settings
@@ -24,6 +25,8 @@ _SHOWN = 10
 _ANSWER_TIME = 1.0
 _CLOSE_TIME = 0.3
 T = TypeVar("T")
+
+_inherited: list[Line] = []
 
 
 class CeleryDispatcher:
@@ -37,14 +40,22 @@ class CeleryDispatcher:
         if settings.celery.broker_url is None:
             raise ConfigurationError("celery.broker_url is not set, so there is no broker to send tasks to")
         self._settings = settings
+        self._line: Line | None = None
+        self._begin()
+        follow(self)
+
+    def after_fork(self) -> None:
+        """See `scylla_store.forks`."""
         self._begin()
 
     def _begin(self) -> None:
-        """The connection of another process is neither used nor closed here."""
-        self._pid = os.getpid()
+        """The connection of another process is neither used nor closed here, not even by a destructor."""
+        if self._line is not None:
+            _inherited.append(self._line)
         self._lock = threading.Lock()
-        self._line: Line | None = None
+        self._line = None
         self._closed = False
+        self._pid = os.getpid()
 
     def send(self, refs: Sequence[Ref], task_id: str) -> None:
         """Sends one task; BrokerUnavailable when the broker does not take it within the timeout.
@@ -106,7 +117,7 @@ class CeleryDispatcher:
 
     def _with_line(self, action: Callable[[Line], T]) -> T:
         """Runs the action on this process's connection; one that broke meanwhile is replaced once, at once."""
-        if self._pid != os.getpid():
+        if self._pid != os.getpid():  # forked by C code that runs no hooks
             self._begin()
         timeout = self._settings.celery.publish_timeout
         started = time.monotonic()

@@ -6,9 +6,12 @@ import os
 import threading
 from typing import Any
 
+from scylla_store.forks import follow
 from scylla_store.monitoring import Metrics
 from scylla_store.settings.options import Settings
 from scylla_store.store import ScyllaStore
+
+_inherited: list[ScyllaStore] = []
 
 
 class ProcessStore:
@@ -22,12 +25,21 @@ class ProcessStore:
     def __init__(self, settings: Settings, store: ScyllaStore | None = None) -> None:
         self._settings = settings
         self._given = store
+        self._made: ScyllaStore | None = None
+        self._begin()
+        follow(self)
+
+    def after_fork(self) -> None:
+        """See `scylla_store.forks`."""
         self._begin()
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
+        """What the parent made belongs to the parent: not even a destructor may touch it here."""
+        if self._made is not None:
+            _inherited.append(self._made)
         self._lock = threading.Lock()
-        self._made: ScyllaStore | None = None
+        self._made = None
+        self._pid = os.getpid()
 
     def get(self) -> ScyllaStore:
         """This process's store. An embedded index is opened; EmbeddedIndexBusy while another process owns it."""
@@ -62,6 +74,6 @@ class ProcessStore:
             return self._made
 
     def _notice_fork(self) -> None:
-        """What the parent made belongs to the parent."""
+        """For forks by C code that runs no hooks."""
         if self._pid != os.getpid():
             self._begin()
