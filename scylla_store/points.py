@@ -10,7 +10,15 @@ from typing import Any
 from scylla_store.chunking import chunk, chunker_name
 from scylla_store.errors import DamagedRow
 from scylla_store.filters.facts import facts_of
-from scylla_store.identity import ItemId, item_digest, item_slice, namespace_digest, point_id, prefix_digests
+from scylla_store.identity import (
+    MAX_LABELS,
+    ItemId,
+    item_digest,
+    item_slice,
+    namespace_digest,
+    point_id,
+    prefix_digests,
+)
 from scylla_store.index.base import NEVER, SeenPoint
 from scylla_store.rows import Row
 from scylla_store.settings.options import ChunkingSettings
@@ -124,8 +132,13 @@ def item_of(point: SeenPoint) -> ItemId | None:
     key: Any = point.payload.get("key")
     if not isinstance(key, str) or not isinstance(namespace, list) or set(map(type, namespace)) != {str}:
         return None
+    if len(namespace) > MAX_LABELS:
+        return None
     item = ItemId(tuple(namespace), key)
-    return item if item_digest(item) == point.item else None
+    try:
+        return item if item_digest(item) == point.item else None
+    except UnicodeEncodeError:  # half a character: no item is called so
+        return None
 
 
 def text_hash(text: str) -> str:

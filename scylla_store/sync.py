@@ -202,7 +202,8 @@ class Sync:
         return jobs
 
     def _make_room(self, jobs: list[Job]) -> None:
-        """A newer point that says it is of another item would refuse the upsert of the item whose place it takes, for ever.
+        """A point that says it is of another item would refuse the upsert of the item whose place it takes, for ever: it is newer, or as
+        new, and the bound of an upsert is that of the oldest item in the batch.
 
         No other item has points at that place, whose id is made of the item's digest; so it may go whatever its version is.
         """
@@ -212,7 +213,7 @@ class Sync:
             places.update((draft.id, job) for draft in job.plan.upserts if draft.id not in known)
         for place, point in self._index.at(list(places)).items() if places else ():
             job = places[place]
-            if point.item != job.digest and point.version > job.view.version:
+            if point.item != job.digest:
                 job.plan.deletes.append((place, point.fingerprint))
 
     def _is_over(self, run: Run, jobs: Sequence[Job]) -> bool:

@@ -28,6 +28,7 @@ from tests.unit.reconcile.test_reconciler import (
 )
 
 ABSENT = ItemId(NAMESPACE, "never was")
+ABSENT_POINT = point_id(item_digest(ABSENT), 0)
 
 
 @pytest.fixture
@@ -292,3 +293,25 @@ def test_a_document_without_text_has_no_vector_and_is_right(store: TestingStore)
     store.clock.advance(SETTINGS.reconcile.grace + 60)
 
     assert kinds(store.reconcile(full=True)) == {}
+
+
+def test_points_whose_place_others_took_at_their_own_version_are_repaired_at_once() -> None:
+    core = indexed(8)
+    for number in range(4):
+        alter(core, item(number), 0, item="somebody else")
+    found = []
+    for _ in range(2):
+        found.append(kinds(run(core)))
+        settle(core)
+        core.clock.advance(60)
+    assert found == [{"damaged": 4}, {}]
+
+
+@pytest.mark.parametrize(
+    "named", [{"namespace": ["a"] * 256}, {"namespace": ["a" * 600]}, {"key": "k" * 2000}, {"key": "\ud800"}]
+)
+def test_a_point_that_names_what_no_item_can_be_called_is_damaged(named: dict[str, Any]) -> None:
+    core = indexed(3)
+    payload = {**core.points(item(0))[0].payload, "item": "f" * 32, **named}
+    core.index.upsert([Point(ABSENT_POINT, [1.0] * 8, payload)], at_most=2**60)
+    assert kinds(run(core)) == {"damaged": 1}
