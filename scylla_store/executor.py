@@ -18,6 +18,7 @@ from scylla_store.drain import Scope
 from scylla_store.errors import BrokerUnavailable, EmbeddedIndexBusy, StoreClosed, StoreError
 from scylla_store.forks import follow
 from scylla_store.intents import Ref
+from scylla_store.threads import started
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +74,7 @@ class InProcessExecutor:
             self._begin()
         with self._changed:
             if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._run, name="scylla-store-executor", daemon=True)
-                self._thread.start()
+                self._thread = started("scylla-store-executor", self._run)
 
     def send(self, refs: Sequence[Ref], task_id: str) -> None:
         """Queues the refs; BrokerUnavailable when the queue is full (the outbox keeps them)."""

@@ -14,6 +14,7 @@ from scylla_store.errors import StoreError
 from scylla_store.forks import follow
 from scylla_store.intents import Ref
 from scylla_store.settings.options import PublisherSettings
+from scylla_store.threads import started
 
 log = logging.getLogger(__name__)
 
@@ -53,14 +54,12 @@ class Publisher:
         if self._pid != os.getpid():  # forked by C code that runs no hooks
             self._begin()
         with self._changed:
-            ids = [self._add(ref) for ref in refs]
             if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._run, name="scylla-store-publisher", daemon=True)
-                self._thread.start()
-            return ids
+                self._thread = started("scylla-store-publisher", self._run)
+            return [self._add(ref) for ref in refs]
 
     def _add(self, ref: Ref) -> str | None:
-        if self._closed or self._waiting >= self._settings.queue_size:
+        if self._closed or self._thread is None or self._waiting >= self._settings.queue_size:
             return None
         if self._open is None:
             self._open = (str(uuid.uuid4()), [])

@@ -42,6 +42,20 @@ def test_what_comes_after_close_is_left_to_the_outbox_without_a_word() -> None:
     assert executor.backlog() == 0
 
 
+def test_where_no_thread_can_be_started_it_closes_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    executor = InProcessExecutor(Idle)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        executor.start()
+    assert "cannot be started now" in caplog.text
+    executor.close()
+
+
 def test_a_store_that_is_closed_meanwhile_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
     # Given an executor that finds its store closed before it is told
     ended = threading.Event()

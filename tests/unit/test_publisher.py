@@ -121,6 +121,22 @@ def test_a_broker_that_is_down_empties_the_queue_and_is_used_again_when_it_is_ba
     until(lambda: dispatcher.sent)
 
 
+def test_where_no_thread_can_be_started_the_outbox_has_it_and_the_next_one_is_sent(
+    publisher: Publisher, dispatcher: Recording, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", _no_more_threads)
+        assert publisher.collect([a_ref(1)]) == [None]
+    assert "cannot be started now" in caplog.text
+    assert publisher.collect([a_ref(2)]) != [None]
+    assert publisher.flush(DEADLINE)
+    assert [keys for _, keys in dispatcher.sent] == [["2"]]
+
+
+def _no_more_threads(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 def test_close_sends_what_was_collected_and_twice_is_fine(publisher: Publisher, dispatcher: Recording) -> None:
     publisher.collect([a_ref(1)])
 
