@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import statistics
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -33,6 +35,7 @@ KINDS = {
 
 SEEN_WITHIN = 30.0
 _HEALTHY, _DURING = 0.35, 0.4
+_FOLDER = re.compile(re.escape(tempfile.gettempdir()) + r"/scylla-store-[\w.-]+(/[\w.-]+)*/")
 _WARM = 1.0
 _LONGEST = 120.0
 _PATIENCE = 240.0
@@ -63,7 +66,8 @@ class Result:
 
     @property
     def as_line(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False)
+        """JSON, without the names of this machine's folders."""
+        return _FOLDER.sub("", json.dumps(asdict(self), ensure_ascii=False))
 
 
 class Run:
@@ -255,6 +259,8 @@ def compared(healthy: list[float], faulty: list[float]) -> dict[str, Any]:
 def is_right(result: Result, fault: Fault) -> list[str]:
     """What is wrong with a result: nothing may be lost, left, foreign or unseen."""
     wrong = [f"foreign error {name}" for name in result.foreign] + list(result.notes)
+    if not result.acknowledged:
+        wrong.append("nothing was acknowledged, so nothing was shown")
     if not result.visible and not fault.unseen:
         wrong.append(f"nothing showed it within {SEEN_WITHIN:g} s")
     unexpected = {kind: count for kind, count in result.before.get("found", {}).items() if kind not in fault.allowed}
