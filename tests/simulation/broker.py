@@ -19,6 +19,11 @@ class Message:
     expires_at: int
     redelivered: bool = False
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether none of it was dispatched before."""
+        return not self.redelivered and not any(ref.again for ref in self.refs)
+
 
 @dataclass
 class Broker:
@@ -39,7 +44,10 @@ class Broker:
             self.scheduler.happened("task lost")
 
     def receive(self) -> Message | None:
-        """Takes one message, any; now and then two in one, or one that stays and comes again."""
+        """Takes one message, any; now and then two in one, or one that stays and comes again.
+
+        Two in one are what publishers collect: what a drain sent stays as it is, it may have been sent alone for a reason.
+        """
         self.scheduler.step("broker.receive")
         self.messages = [message for message in self.messages if message.expires_at > self.scheduler.now]
         if not self.messages:
@@ -49,10 +57,12 @@ class Broker:
             found = self.scheduler.random.choice(self.messages)
             return Message(found.refs, found.expires_at, self.scheduler.chance(0.5))
         message = self._pop()
-        if self.messages and self.scheduler.chance(0.2):
-            other = self._pop()
+        others = [other for other in self.messages if other.is_fresh] if message.is_fresh else []
+        if others and self.scheduler.chance(0.2):
+            other = self.scheduler.random.choice(others)
+            self.messages.remove(other)
             refs = list(dict.fromkeys(message.refs + other.refs))
-            message = Message(refs, message.expires_at, message.redelivered or other.redelivered)
+            message = Message(refs, message.expires_at)
         return message
 
     def give_back(self, message: Message) -> None:

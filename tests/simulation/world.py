@@ -32,7 +32,8 @@ from scylla_store.writes import Change
 from tests.simulation.broker import Broker, Message, Publisher
 from tests.simulation.choices import Choices, Script
 from tests.simulation.contending import BRIEF, Contest
-from tests.simulation.faults import DEADLY, POISON, Faults, Faulty, FaultyDatabase, FaultyEmbedder
+from tests.simulation.database import FaultyDatabase
+from tests.simulation.faults import DEADLY, POISON, Faults, Faulty, FaultyEmbedder
 from tests.simulation.judge import Acknowledged, Judge, Watch
 from tests.simulation.scheduler import SECOND, Actor, Crash, Scheduler
 from tests.simulation.shape import SKEW, Shape
