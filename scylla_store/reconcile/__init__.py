@@ -2,8 +2,9 @@
 
 from scylla_store.reconcile.compare import Drift
 from scylla_store.reconcile.pace import check_request
+from scylla_store.reconcile.progress import Progress
 from scylla_store.reconcile.rebuild import Rebuild
-from scylla_store.reconcile.reconciler import Progress, Reconciler
+from scylla_store.reconcile.reconciler import Reconciler
 from scylla_store.reconcile.resyncing import resync
 from scylla_store.reconcile.rounds import ReconcileReport, Reports
 

@@ -13,25 +13,23 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 
 from scylla_store.clock import SECOND, VersionClock
 from scylla_store.database.base import Database
 from scylla_store.errors import LeaseLost, StoreError
 from scylla_store.forks import follow
-from scylla_store.identity import SLICES
 from scylla_store.index.base import Index
 from scylla_store.monitoring import Metrics
 from scylla_store.points import Recipe
 from scylla_store.reconcile.announcing import announce
 from scylla_store.reconcile.balance import Balance
 from scylla_store.reconcile.collector import sparing_collector
-from scylla_store.reconcile.compare import Drift
 from scylla_store.reconcile.looks import Looks
 from scylla_store.reconcile.pace import Pace
+from scylla_store.reconcile.progress import Progress
 from scylla_store.reconcile.rebuild import Rebuild
 from scylla_store.reconcile.repairs import file_repairs
-from scylla_store.reconcile.rounds import END, ORPHANS, POINTS, ROWS, ReconcileReport, Reports, Round
+from scylla_store.reconcile.rounds import END, ReconcileReport, Reports, Round
 from scylla_store.reconcile.steps import Steps
 from scylla_store.registry import Registry
 from scylla_store.settings.options import Settings
@@ -45,19 +43,10 @@ LEASE_TIME = 20.0
 RESUME_WITHIN = 3600 * SECOND
 """An interrupted reconciliation is gone on with when its last step is not older; else it says too little about now."""
 
+_INTERVALS = 2.5
+"""Beat's goes on for as many intervals as well, if that is longer: one of its pieces may be lost."""
+
 _POLL = 0.5
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a reconciliation is. `part` (0 to 1) is exact in its first half; in the second it takes points for rows."""
-
-    phase: str
-    part: float
-    points: int
-    scanned: int
-    drift: int
-    repaired: int
 
 
 class Reconciler:
@@ -140,7 +129,7 @@ class Reconciler:
             with closing(self._steps(walk, rate, self._balance_of(walk))) as steps:
                 while walk.phase != END:
                     self._take(walk, steps)
-                    told(_progress(walk))
+                    told(Progress.of(walk))
             return self._end(walk)
 
     def _compared(self, full: bool, rate: float | None, told: Callable[[Progress], None]) -> ReconcileReport:
@@ -149,17 +138,18 @@ class Reconciler:
         with closing(self._steps(walk, rate, Balance(walk))) as steps, sparing_collector():
             while walk.phase != END:
                 steps.take()
-                told(_progress(walk))
+                told(Progress.of(walk))
         return walk.report(self._clock())
 
     def go_on(self, seconds: float) -> ReconcileReport | None:
         """Beat's piece: at most about so many seconds of the round at hand; its report when it has ended by then.
 
         Nothing happens while another reconciliation is at work, or while so much waits in the outbox that most of what
-        differs is only late.
+        differs is only late. To wait makes a round no older: it is gone on with afterwards.
         """
         if self._database.outbox.summary(self._settings.max_pending).pending >= self._settings.max_pending:
             log.info("The reconciliation waits: %d or more writes are pending.", self._settings.max_pending)
+            self._keep("beat")
             return None
         if not self._begin():
             return None
@@ -226,18 +216,30 @@ class Reconciler:
 
     def _resumed(self, by: str, *, full: bool) -> Round:
         """The stored round when it is of the same kind, of the index as it was made last, and under way; else a new one."""
-        now, making = self._clock(), self._rebuild.making()
-        stored = self._database.state(_name(by))
-        walk = None if not stored else Round.from_json(stored)
-        if walk is None or (walk.full, walk.making) != (full, making) or not self._is_under_way(walk, now):
-            return Round.new(by=by, full=full, dry_run=False, now=now, making=making)
+        making, walk = self._rebuild.making(), self._under_way(by)
+        if walk is None or (walk.full, walk.making) != (full, making):
+            return Round.new(by=by, full=full, dry_run=False, now=self._clock(), making=making)
         walk.counts["resumed"] += by != "beat"
         self._file(walk)
         return walk
 
-    def _is_under_way(self, walk: Round, now: int) -> bool:
-        """Whether it is unfinished and recent; one of a clock that was ahead would be recent until that time has come."""
-        return walk.phase != END and -2 * self._skew <= now - walk.updated_at <= RESUME_WITHIN
+    def _under_way(self, by: str) -> Round | None:
+        """The stored round if it is unfinished and recent; one of a clock that was ahead would be recent until that time has come."""
+        stored = self._database.state(_name(by))
+        walk = None if not stored else Round.from_json(stored)
+        if walk is None or walk.phase == END:
+            return None
+        within = max(RESUME_WITHIN, _INTERVALS * self._settings.interval * SECOND) if by == "beat" else RESUME_WITHIN
+        return walk if -2 * self._skew <= self._clock() - walk.updated_at <= within else None
+
+    def _keep(self, by: str) -> None:
+        """Stores a round that is under way as it is, now; not while another reconciliation is at work."""
+        if self._begin():
+            with self._released():
+                self._check_clock()
+                walk = self._under_way(by)
+                if walk is not None:
+                    self._store(walk)
 
     def _balance_of(self, walk: Round) -> Balance | None:
         """Kept from one piece of a round to the next; held by whoever has the lease."""
@@ -283,12 +285,3 @@ class Reconciler:
 
 def _name(by: str) -> str:
     return f"reconcile.{by}"
-
-
-def _progress(walk: Round) -> Progress:
-    counts = walk.counts
-    rows = min(0.99, counts["scanned"] / max(1, counts["points"]))
-    slices = min(1.0, walk.slice / SLICES)
-    part = {POINTS: slices * 0.3, ROWS: 0.3 + rows * 0.6, ORPHANS: 0.9 + slices / 10}.get(walk.phase, 1.0)
-    drift = sum(counts[kind.value] for kind in Drift)
-    return Progress(walk.phase, part, counts["points"], counts["scanned"], drift, counts["repaired"])

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scylla_store.clock import SECOND
+from scylla_store.errors import ClockSkew
 from scylla_store.identity import ItemId
 from scylla_store.index.memory import MemoryIndex
-from scylla_store.reconcile import Progress
+from scylla_store.reconcile import Progress, ReconcileReport
+from scylla_store.reconcile.reconciler import LEASE, LEASE_TIME
+from scylla_store.settings.options import Settings
 from scylla_store.testing import SettableClock, TestingStore
 from scylla_store.wiring import Parts
 from tests.unit.core import SETTINGS, Core
@@ -144,3 +151,113 @@ def test_a_position_of_a_clock_that_was_ahead_is_recent_only_within_the_skew(bac
     core.clock.set(core.clock() - back * SECOND)
 
     assert run(core).resumed == resumed
+
+
+def every(interval: float, **others: int) -> Settings:
+    return replace(SETTINGS, reconcile=replace(SETTINGS.reconcile, interval=interval, **others))
+
+
+def pieces(core: Core, interval: float) -> Iterator[ReconcileReport | None]:
+    """What beat's pieces of one step each say, one every interval."""
+    while True:
+        yield core.parts.reconciler.go_on(0.0)
+        core.clock.advance(interval)
+
+
+def position(core: Core) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(core.database.state("reconcile.beat") or b"")
+    return found
+
+
+@pytest.mark.parametrize("interval", [300, 3600, 7200, 86_400])
+def test_beat_goes_on_with_its_round_however_long_its_interval_is(interval: int) -> None:
+    core = indexed(DOCUMENTS, every(interval))
+
+    report = next(report for report in itertools.islice(pieces(core, interval), 40) if report is not None)
+
+    assert (report.scanned, report.seconds > 5 * interval) == (DOCUMENTS, True)
+
+
+@pytest.mark.parametrize(("waited", "is_same"), [(2.5, True), (2.6, False)])
+def test_beat_goes_on_with_its_round_when_one_of_its_pieces_was_lost_and_no_later(waited: float, is_same: bool) -> None:
+    core = indexed(DOCUMENTS, every(7200))
+    core.parts.reconciler.go_on(0.0)
+    begun = position(core)["id"]
+    core.clock.advance(7200 * waited)
+
+    core.parts.reconciler.go_on(0.0)
+
+    assert (position(core)["id"] == begun) is is_same
+
+
+def test_a_call_goes_on_with_its_own_round_for_an_hour_whatever_the_interval_is() -> None:
+    core = indexed(DOCUMENTS, every(7200))
+    interrupted(core)
+    core.clock.advance(3601)
+
+    assert run(core).resumed == 0
+
+
+def held_up(core: Core) -> None:
+    """A round that has taken a step; then so much is written that the next pieces wait."""
+    core.parts.reconciler.go_on(0.0)
+    core.put(item=ItemId(("docs",), "waits"))
+
+
+def test_a_round_that_waits_for_the_outbox_is_gone_on_with_whenever_that_ends() -> None:
+    # Given a round on its way, and an outbox that is full for three hours
+    core = indexed(DOCUMENTS, every(300, max_pending=1))
+    held_up(core)
+    before = position(core)
+    for _ in range(36):
+        core.clock.advance(300)
+        assert core.parts.reconciler.go_on(0.0) is None
+    # Then it is where it was, and was given back
+    assert position(core) == {**before, "updated_at": core.clock()}
+    assert core.database.lease(LEASE, "another", LEASE_TIME)
+    core.database.release(LEASE, "another")
+    # When the outbox is empty, then it goes on
+    settle(core)
+    core.parts.reconciler.go_on(0.0)
+    assert position(core)["id"] == before["id"]
+    assert position(core)["counts"] != before["counts"]
+
+
+def test_waiting_makes_no_old_round_young_and_none_where_there_is_none() -> None:
+    core = indexed(DOCUMENTS, every(300, max_pending=1))
+    core.put(item=ItemId(("docs",), "waits"))
+    assert core.parts.reconciler.go_on(0.0) is None
+    assert core.database.state("reconcile.beat") is None
+    settle(core)
+    held_up(core)
+    before = position(core)
+    core.clock.advance(3601)
+
+    assert core.parts.reconciler.go_on(0.0) is None
+
+    assert position(core) == before
+
+
+def test_a_waiting_piece_leaves_alone_the_round_that_another_process_is_at() -> None:
+    core = indexed(DOCUMENTS, every(300, max_pending=1))
+    held_up(core)
+    before = position(core)
+    core.clock.advance(300)
+    assert core.database.lease(LEASE, "another", LEASE_TIME)
+
+    assert core.parts.reconciler.go_on(0.0) is None
+
+    assert position(core) == before
+
+
+def test_a_waiting_piece_stores_nothing_while_the_clock_is_refused() -> None:
+    core = indexed(DOCUMENTS, every(300, max_pending=1))
+    held_up(core)
+    before = position(core)
+    ahead = core.other(SettableClock(core.clock() + 600 * SECOND))
+
+    with pytest.raises(ClockSkew):
+        ahead.reconciler.go_on(0.0)
+
+    assert position(core) == before
+    assert core.database.lease(LEASE, "another", LEASE_TIME), "it was given back"
