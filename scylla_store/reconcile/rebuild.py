@@ -6,13 +6,14 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from scylla_store.clock import SECOND, Clock
-from scylla_store.database.base import Database
+from scylla_store.database.base import Database, Position, Waiting
 from scylla_store.errors import TombstoneLimit, TransientError
 from scylla_store.forks import follow
+from scylla_store.rows import Cells
 
 _STATE = "index.rebuild"
 _SET_UP = "index.set_up"
@@ -23,7 +24,9 @@ _AHEAD = 60 * SECOND
 """By less than that two clocks may differ that are both taken for right."""
 
 _ROWS = 10_000
-_SAMPLE = 100
+_SAMPLE = 500
+_PAGES = 40
+"""Of so many documents: more than wait, when all that wait can be read."""
 
 
 class Rebuild:
@@ -51,22 +54,30 @@ class Rebuild:
     def begin_if_documents(self) -> bool:
         """To be called when there is no index: whether there are documents that it lacks and that nobody will bring.
 
-        A sample of them tells: those that wait in the outbox were written before their index was first opened.
+        The first one tells that does not wait in the outbox: those that do were written before their index was first opened.
+        20,000 are looked at, or 320 MB of them.
         """
         try:
-            rows = self._database.scan(after=None, limit=_SAMPLE)
+            is_lacking = self._is_lacking()
         except TombstoneLimit:
-            return self._begin()  # so many were deleted that there may be others
-        waiting = self._database.outbox.waiting(_ROWS)
-        known = {row.id for row in rows if row.id not in waiting.items}
-        oldest = waiting.oldest_filed_at
-        if not known or (not waiting.exact and not any(row.version < (oldest or 0) for row in rows)):
-            return False
-        return self._begin()
+            is_lacking = True  # so many were deleted that there may be others
+        if is_lacking:
+            self._store({"since": self._clock(), "compared_at": None})
+        return is_lacking
 
-    def _begin(self) -> bool:
-        self._store({"since": self._clock(), "compared_at": None})
-        return True
+    def _is_lacking(self) -> bool:
+        after: Position | None = None
+        waiting: Waiting | None = None
+        for _ in range(_PAGES):
+            rows = self._database.scan(after=after, limit=_SAMPLE)
+            if not rows:
+                return False
+            if waiting is None or _is_one_known(rows, waiting):  # unless it was written since those that wait were read
+                waiting = self._database.outbox.waiting(_ROWS)
+                if _is_one_known(rows, waiting):
+                    return True
+            after = rows[-1].id
+        return False
 
     def compared(self, started_at: int) -> None:
         """A reconciliation that began at this time has compared everything, and filed what is missing.
@@ -145,3 +156,9 @@ class Rebuild:
         """Which making of the index this is, asked anew: it changes with every setup and every index that is to be rebuilt."""
         mark, set_up = self._mark(), self._database.state(_SET_UP) or b""
         return f"{set_up.hex()}/{'' if mark is None else mark['since']}"
+
+
+def _is_one_known(rows: Sequence[Cells], waiting: Waiting) -> bool:
+    """Whether one of them waits no more; when not all that waits was read, it has to be older than that."""
+    oldest = waiting.oldest_filed_at or 0
+    return any(row.id not in waiting.items and (waiting.exact or row.version < oldest) for row in rows)

@@ -184,6 +184,83 @@ def test_documents_that_cannot_be_read_for_deleted_rows_are_rebuilt() -> None:
     assert rebuild(core).begin_if_documents()
 
 
+class Many:
+    """Documents in the order in which they are scanned; all of them wait but the last one, which was written long before."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int = 20, **sizes: int) -> None:
+        for name, size in sizes.items():
+            monkeypatch.setattr(f"scylla_store.reconcile.rebuild._{name}", size)
+        items = self._in_order(number + 2)
+        self.core, self.after_all = Core(), items[-1]
+        self.known = self.core.put(item=items[-2]).intent
+        self.core.clock.advance(3600)
+        for item in items[:-2]:
+            self.core.put(item=item)
+        self.core.clock.advance(1)
+
+    def _in_order(self, number: int) -> list[ItemId]:
+        other = Core()
+        for each in range(number):
+            other.put(item=ItemId(("docs",), f"k{each}"))
+        return [row.id for row in other.database.scan(after=None, limit=number)]
+
+    def is_begun(self) -> bool:
+        self.core.db.calls.clear()
+        return rebuild(self.core).begin_if_documents()
+
+    @property
+    def scans(self) -> int:
+        return self.core.db.calls.count("scan")
+
+
+def test_one_document_that_does_not_wait_is_enough_for_a_rebuild_however_many_before_it_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = Many(monkeypatch, 600)
+    assert not many.is_begun()
+    many.core.database.outbox.ack([many.known])
+
+    assert many.is_begun()
+
+
+def test_a_document_that_is_older_than_all_that_waits_is_looked_for_when_too_much_waits_to_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = Many(monkeypatch, SAMPLE=3, ROWS=5)
+    assert not many.is_begun()
+    many.core.database.outbox.ack([many.known])
+
+    assert many.is_begun()
+
+
+def test_what_is_written_while_others_are_looked_at_waits_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = Many(monkeypatch, SAMPLE=3)
+
+    def write() -> None:
+        many.core.put(item=many.after_all)
+
+    many.core.db.outbox.after["waiting"] = write
+
+    assert not many.is_begun()
+    assert many.core.db.outbox.calls.count("waiting") == 2
+
+
+def test_documents_that_cannot_be_read_behind_those_that_wait_are_rebuilt(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = Many(monkeypatch, SAMPLE=3)
+    limit = TombstoneLimit("too many")
+    many.core.db.after["scan"] = lambda: many.core.db.before.update(scan=lambda: raises(limit))
+
+    assert many.is_begun()
+
+
+def test_so_many_documents_are_looked_at_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = Many(monkeypatch, SAMPLE=3, PAGES=2)
+    many.core.database.outbox.ack([many.known])
+
+    assert not many.is_begun()
+    assert many.scans == 2
+
+
 def test_expiries_that_come_due_do_not_keep_a_rebuild_from_ending() -> None:
     # Given a rebuild whose comparison has ended, and documents that expire later
     core = Core()
