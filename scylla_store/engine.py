@@ -47,7 +47,9 @@ class Engine:
             report = self._parts.reconciler.go_on(_PIECE)
             if report is not None:
                 settings = self._parts.settings.reconcile
-                pause = settings.grace if self._parts.rebuild.is_on() else settings.interval
+                # What cannot be read now cannot be read in a moment either
+                is_soon = self._parts.rebuild.is_on() and not report.is_partial
+                pause = settings.grace if is_soon else settings.interval
                 self._reconcile_at = time.monotonic() + pause
 
     def data_version(self) -> int:

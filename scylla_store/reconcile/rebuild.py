@@ -80,7 +80,7 @@ class Rebuild:
         return False
 
     def compared(self, started_at: int) -> None:
-        """A reconciliation that began at this time has compared everything, and filed what is missing.
+        """A reconciliation that began at this time has compared everything, passed over nothing, and filed what is missing.
 
         When the mark lies ahead it was made by a clock that was, and none would ever begin later: any one will do then.
         """

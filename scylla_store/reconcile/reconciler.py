@@ -270,7 +270,7 @@ class Reconciler:
         """Stores the report, then that the round is over: a kill in between tells it twice, never not at all."""
         report = walk.report(self._clock())
         self._reports.add(report)
-        if not walk.counts["young"]:
+        if not walk.counts["young"] and not report.is_partial:
             self._rebuild.compared(walk.started_at)
         self._store(walk)
         announce(report, self._metrics, threshold=self._settings.drift_threshold)

@@ -76,6 +76,11 @@ class ReconcileReport:
         return {kind.value: getattr(self, kind.value) for kind in Drift}
 
     @property
+    def is_partial(self) -> bool:
+        """Whether there are namespaces that the database could not read to the end."""
+        return bool(self.skipped or self.skipped_tokens)
+
+    @property
     def seconds(self) -> float:
         """How long it took, interruptions included."""
         return (self.ended_at - self.started_at) / SECOND

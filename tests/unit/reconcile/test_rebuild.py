@@ -13,12 +13,14 @@ import pytest
 from scylla_store import Put, ScyllaStore
 from scylla_store.clock import SECOND
 from scylla_store.database.slot_tables import Straggler
+from scylla_store.drain import Scope
+from scylla_store.engine import Engine
 from scylla_store.errors import ClockSkew, DatabaseUnavailable, TombstoneLimit
 from scylla_store.identity import ItemId, item_digest
 from scylla_store.index.base import IndexSpecification
 from scylla_store.index.memory import MemoryIndex
 from scylla_store.intents import SLOT
-from scylla_store.reconcile import Rebuild
+from scylla_store.reconcile import Rebuild, Reports
 from scylla_store.settings.options import EmbedderSettings, Settings
 from scylla_store.testing import SettableClock, TestingStore
 from scylla_store.wiring import Parts
@@ -455,6 +457,49 @@ def test_an_embedded_store_compares_by_itself_every_interval(tmp_path: Path) -> 
         # Then they are back
         assert poll(lambda: bool(second.search(("docs",), "tea")), 60)
         assert poll(lambda: second.status().last_reconcile is not None, 60)
+
+
+class Moments:
+    """An engine's clock."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def compare(engine: Engine, core: Core) -> int:
+    """What an engine does in a moment; the number of reconciliations that have ended by then."""
+    for _ in range(20):
+        engine.catch_up(Scope.DUE)
+    return len(Reports(core.database, 20).all())
+
+
+@pytest.mark.parametrize(("is_readable", "compared"), [(True, 2), (False, 1)])
+def test_an_engine_rebuilds_without_a_pause_unless_a_namespace_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, is_readable: bool, compared: int
+) -> None:
+    # Given a rebuild that goes on after a reconciliation
+    moments, core = Moments(), Core()
+    monkeypatch.setattr("scylla_store.engine.time", moments)
+    core.database.outbox.ack([core.put().intent])
+    core.clock.advance(60)
+    assert core.parts.rebuild.begin_if_documents()
+    core.clock.advance(-1)
+    error = TombstoneLimit("too many deleted rows")
+    error.token = -5
+    engine = Engine(core.parts)
+    engine.open()
+    if not is_readable:
+        core.db.before["scan"] = lambda: raises(error)
+    assert compare(engine, core) == 1
+    # When the grace is over
+    moments.now += core.settings.reconcile.grace
+    # Then all is compared once more, if there is hope that more of it can be read by now
+    assert core.parts.rebuild.since() is not None
+    assert compare(engine, core) == compared
+    moments.now += core.settings.reconcile.interval
+    assert compare(engine, core) == compared + 1
 
 
 def test_an_embedded_index_that_was_deleted_comes_back_by_itself(tmp_path: Path) -> None:

@@ -812,6 +812,35 @@ def test_a_rebuild_goes_on_while_what_is_missing_may_be_among_too_many_that_wait
     assert core.elsewhere.rebuild.since() is None
 
 
+def given_up(**where: Any) -> TombstoneLimit:
+    """What a scan raises where the database cannot read on."""
+    error = TombstoneLimit("too many deleted rows")
+    for name, value in where.items():
+        setattr(error, name, value)
+    return error
+
+
+@pytest.mark.parametrize("where", [{"namespace": NAMESPACE}, {"token": -5}], ids=["namespace", "token"])
+def test_a_rebuild_goes_on_while_a_namespace_cannot_be_read(where: dict[str, Any]) -> None:
+    # Given an index that was made anew, and a namespace that the database cannot read
+    core = indexed(2)
+    assert core.parts.rebuild.begin_if_documents()
+    core.clock.advance(1)
+    error = given_up(**where)
+    core.db.before["scan"] = lambda: raises(error)
+    # When all others were compared, then nobody knows yet that the index is complete
+    found = run(core)
+    assert bool(found.skipped or found.skipped_tokens)
+    core.clock.advance(1)
+    settle(core)
+    assert core.elsewhere.rebuild.since() is not None
+    # When that one can be read too, then it is
+    run(core)
+    core.clock.advance(1)
+    settle(core)
+    assert core.elsewhere.rebuild.since() is None
+
+
 def test_a_row_of_a_newer_version_of_the_library_is_no_damage() -> None:
     core = indexed(2)
     cells = core.database.read([item(1)])[item(1)]
