@@ -59,7 +59,7 @@ def drift_of(
         tokens: whether the points were read with what they say of the document, so that it can be checked.
     """
     row = view.row
-    if view.damage is not None or (view.live and row is not None and not is_whole(row)):
+    if view.damage is not None or (row is not None and row.is_visible(now) and not is_whole(row)):
         return Drift.DAMAGED
     if not all(point.is_plain for point in seen):
         return Drift.DAMAGED

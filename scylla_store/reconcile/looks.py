@@ -48,7 +48,7 @@ class Finding:
 
     Attributes:
         is_counted: False when its damage was counted at a point that did not say whose it was.
-        is_repairable: False for rows that cannot be decoded.
+        is_repairable: False for rows that cannot be decoded, unless all of their points are to be taken away.
     """
 
     item: ItemId
@@ -210,7 +210,11 @@ def _first_of(points: Sequence[SeenPoint]) -> str | None:
 
 def _finding(item: ItemId, kind: Drift, view: View, seen: Sequence[SeenPoint]) -> Finding:
     is_readable = view.damage is None and not (view.live and view.row is not None and not is_whole(view.row))
-    return Finding(item, kind, is_repairable=is_readable, is_counted=all(item_of(point) is not None for point in seen))
+    # A row that is not searchable may be damaged without any point to repair.
+    is_repairable = is_readable and (kind is not Drift.DAMAGED or bool(seen))
+    return Finding(
+        item, kind, is_repairable=is_repairable, is_counted=all(item_of(point) is not None for point in seen)
+    )
 
 
 def _empty_places(seen: Sequence[SeenPoint], digest: str) -> list[str]:
