@@ -6,6 +6,14 @@ from tests.mutants.mutant import Mutant, mutant
 
 _TESTS = "tests/unit/reconcile/test_reconciler.py"
 _BALANCE = "tests/unit/reconcile/test_balance.py"
+_RESUMING = "tests/unit/reconcile/test_resuming.py"
+_REBUILD = "tests/unit/reconcile/test_rebuild.py"
+_AHEAD = "tests/unit/reconcile/test_clock_ahead.py"
+_TORN = "tests/unit/reconcile/test_torn_bodies.py"
+_PLANTED = "tests/unit/reconcile/test_planted.py"
+_NO_LOSS = "the index of a schedule is never lost"
+_NO_HOURS = "no schedule lasts for hours"
+_NO_DAMAGE = "nobody in a schedule damages rows or points"
 _LATE = "it only adds work or noise: repairs are intents of the sync protocol, which does no harm to what is right"
 
 RECONCILING: tuple[Mutant, ...] = (
@@ -145,5 +153,131 @@ RECONCILING: tuple[Mutant, ...] = (
         "        if True:\n            walk.filing =",
         _TESTS,
         unseen="a dry run notes repairs and never files them: only its count is wrong",
+    ),
+    mutant(
+        "reconcile: a round goes on over an index that was made anew",
+        "A position says how far it is.",
+        "reconcile/reconciler.py",
+        "        if walk is None or (walk.full, walk.making) != (full, making):\n",
+        "        if walk is None or walk.full != full:\n",
+        _RESUMING,
+        unseen=_NO_LOSS,
+    ),
+    mutant(
+        "reconcile: a round is gone on with for an hour, whatever the interval is",
+        "An hour is long enough.",
+        "reconcile/reconciler.py",
+        '        within = max(RESUME_WITHIN, _INTERVALS * self._settings.interval * SECOND) if by == "beat" else RESUME_WITHIN\n',
+        "        within = RESUME_WITHIN\n",
+        _RESUMING,
+        unseen=_NO_HOURS,
+    ),
+    mutant(
+        "reconcile: a round grows old while the outbox is full",
+        "Who waits has nothing to store.",
+        "reconcile/reconciler.py",
+        '            self._keep("beat")\n',
+        "",
+        _RESUMING,
+        unseen=_NO_HOURS,
+    ),
+    mutant(
+        "reconcile: a waiting piece makes any round young",
+        "A round that is stored is under way.",
+        "reconcile/reconciler.py",
+        "        return walk if -2 * self._skew <= self._clock() - walk.updated_at <= within else None\n",
+        "        return walk\n",
+        _RESUMING,
+        unseen=_NO_HOURS,
+    ),
+    mutant(
+        "reconcile: a rebuild ends although not all could be judged",
+        "A round that has ended has compared everything.",
+        "reconcile/reconciler.py",
+        '        if not walk.counts["young"] and not report.is_partial:\n',
+        "        if not report.is_partial:\n",
+        _AHEAD,
+        unseen=_NO_LOSS,
+    ),
+    mutant(
+        "reconcile: a rebuild ends although a namespace was passed over",
+        "A round that has ended has compared everything.",
+        "reconcile/reconciler.py",
+        '        if not walk.counts["young"] and not report.is_partial:\n',
+        '        if not walk.counts["young"]:\n',
+        f"{_TESTS} -k cannot_be_read",
+        unseen=_NO_LOSS,
+    ),
+    mutant(
+        "reconcile: a full one does not see that a vector is gone",
+        "Payload and vector are written together.",
+        "reconcile/looks.py",
+        "        points = as_without_text(self._index, points) if full else points\n",
+        "",
+        f"{_PLANTED} -k lost_its_vector",
+        unseen=_NO_DAMAGE,
+    ),
+    mutant(
+        "reconcile: the second look of a full one does not see that a vector is gone",
+        "The first look has seen it.",
+        "reconcile/looks.py",
+        "        seen = as_without_text(self._index, seen) if full else seen\n",
+        "",
+        f"{_PLANTED} -k lost_its_vector",
+        unseen=_NO_DAMAGE,
+    ),
+    mutant(
+        "reconcile: what lies in the future is judged when that has come",
+        "A version says when it was written.",
+        "reconcile/looks.py",
+        "            is_dated = changed <= now + 2 * self._skew\n",
+        "            is_dated = True\n",
+        _AHEAD,
+        unseen="no clock of a schedule is further off than the skew allows",
+    ),
+    mutant(
+        "reconcile: a torn body is damage only where the document is searchable",
+        "What has no points cannot differ.",
+        "reconcile/compare.py",
+        "(row is not None and row.is_visible(now) and not is_whole(row))",
+        "(row is not None and view.live and not is_whole(row))",
+        _TORN,
+        unseen=_NO_DAMAGE,
+    ),
+    mutant(
+        "rebuild: a sample of the first documents is enough",
+        "When those wait, all do.",
+        "reconcile/rebuild.py",
+        "            after = rows[-1].id\n        return False\n",
+        "            return False\n        return False\n",
+        _REBUILD,
+        unseen=_NO_LOSS,
+    ),
+    mutant(
+        "rebuild: what is not among those that were read does not wait",
+        "Ten thousand are enough to read.",
+        "reconcile/rebuild.py",
+        "(waiting.exact or row.version < oldest)",
+        "(waiting.exact or row.version > 0)",
+        _REBUILD,
+        unseen=_NO_LOSS,
+    ),
+    mutant(
+        "rebuild: it ends with the comparison, before its repairs are done",
+        "What is filed is as good as indexed.",
+        "reconcile/rebuild.py",
+        '            if seen.exact if oldest is None else oldest > mark["compared_at"]:\n',
+        "            if True:\n",
+        _REBUILD,
+        unseen=_NO_LOSS,
+    ),
+    mutant(
+        "rebuild: a comparison that began before it ends it",
+        "A comparison is a comparison.",
+        "reconcile/rebuild.py",
+        """ and (started_at >= mark["since"] or mark["since"] > now + _AHEAD):\n""",
+        ":\n",
+        _REBUILD,
+        unseen=_NO_LOSS,
     ),
 )
