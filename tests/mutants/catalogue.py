@@ -6,6 +6,7 @@ from tests.mutants.contending import CONTENDING
 from tests.mutants.expiring import EXPIRING
 from tests.mutants.filtering import FILTERING
 from tests.mutants.finding import FINDING
+from tests.mutants.foreign import FOREIGN
 from tests.mutants.mutant import Mutant
 from tests.mutants.outbox import OUTBOX
 from tests.mutants.reconciling import RECONCILING
@@ -25,4 +26,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *CONTENDING,
     *EXPIRING,
     *STORING,
+    *FOREIGN,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Edit, Mutant, mutant
 
 _TESTS = "tests/unit/test_conditional.py"
+_TOLD = "what a writer is told of a write that was not applied is judged in the tests"
 
 CONTENDING: tuple[Mutant, ...] = (
     mutant(
@@ -136,5 +137,32 @@ CONTENDING: tuple[Mutant, ...] = (
         "        return self.row if self.row is not None and not self.row.head.deleted else None\n",
         _TESTS,
         unseen="what a reader may see is judged in the tests",
+    ),
+    mutant(
+        "what may still come counts as not applied",
+        "It was looked for with a serial read, and is not there.",
+        "conditional.py",
+        "        if lost and not outcome:\n            raise OutcomeUnknown(_OPEN)\n",
+        "",
+        _TESTS,
+        unseen=_TOLD,
+    ),
+    mutant(
+        "a later error hides an attempt that may still come",
+        "The last error says best what went wrong.",
+        "conditional.py",
+        '            if lost:\n                raise OutcomeUnknown(f"{_OPEN} ({exc})") from exc\n            raise\n',
+        "            raise\n",
+        _TESTS,
+        unseen=_TOLD,
+    ),
+    mutant(
+        "absent by a plain read",
+        "A read with the consistency of writes sees every write that has happened.",
+        "conditional.py",
+        "        if before.seen(self._clock.now()) is None and decide(None) is None:\n            return self._read(item, serial=True)\n",
+        "",
+        _TESTS,
+        unseen="a writer of a schedule that finds nothing goes on to the next deed",
     ),
 )
