@@ -9,6 +9,7 @@ import socket
 import uuid
 from collections.abc import Callable, Sequence
 
+from scylla_store.broker_data import note_mark
 from scylla_store.clock import SECOND, Clock
 from scylla_store.database.base import Database
 from scylla_store.dispatch import Dispatcher
@@ -83,6 +84,7 @@ class Drain:
     def _run(self, scope: Scope) -> DrainSummary:
         now = self._clock()
         backlog, room = self._room()
+        was_emptied = backlog is not None and self._was_emptied(now)
         outgoing = _Outgoing(self._dispatcher, self._database)
 
         def push(entries: Sequence[Entry]) -> Sequence[Bookkeeping] | None:
@@ -106,7 +108,15 @@ class Drain:
             outgoing.send()
         seen = self._database.outbox.summary(_SUMMARY_ROWS)
         return DrainSummary(
-            now, seen.pending, seen.retrying, seen.oldest_filed_at, seen.exact, outgoing.sent, backlog, seen.due
+            now,
+            seen.pending,
+            seen.retrying,
+            seen.oldest_filed_at,
+            seen.exact,
+            outgoing.sent,
+            backlog,
+            seen.due,
+            was_emptied,
         )
 
     def _room(self) -> tuple[int | None, int]:
@@ -117,6 +127,18 @@ class Drain:
             log.warning("The drain dispatches nothing: %s", exc)
             return None, 0
         return backlog, max(0, self._settings.sync.max_queue - (backlog or 0))
+
+    def _was_emptied(self, now: int) -> bool:
+        """Whether the broker lost its data since the last drain, as far as it can tell. The rows come due by themselves."""
+        ask: Callable[[], str | None] | None = getattr(self._dispatcher, "mark", None)
+        mark = None if ask is None else ask()
+        if mark is None or not note_mark(self._database, mark, now):
+            return False
+        log.warning(
+            "The broker has lost its data: tasks in flight were lost; the outbox sends them again within %g s",
+            dispatch_lifetime(self._settings),
+        )
+        return True
 
     def _recent(self) -> int:
         """Microseconds: a minute, or some drains where they come less often, so that each row is met while it is recent."""

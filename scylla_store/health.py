@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scylla_store.breakers import Breaker
+from scylla_store.broker_data import load_broker
 from scylla_store.clock import SECOND
+from scylla_store.drain import dispatch_lifetime
 from scylla_store.errors import EmbedderUnavailable, StoreError
 from scylla_store.failures import Failure
 from scylla_store.heartbeats import GONE_AFTER, pulses
@@ -92,15 +94,26 @@ class Examination:
         return f"{len(troubled)} of {len(alive)} worker processes do not work; {troubled[0].process}, {name}: {reason}"
 
     def _drain(self) -> str | None:
-        """Whether beat and the worker of the maintenance queue do theirs."""
+        """Whether beat and the worker of the maintenance queue do theirs, and what the drain found of late."""
         interval = self._parts.settings.celery.drain_interval
         summary = load_summary(self._parts.database)
         if summary is None:
             return "no drain ran yet; is 'scylla-store beat' running, and a worker of the maintenance queue?"
         age = (self._parts.clock.now() - self._parts.guard.skew - summary.at) / SECOND
         if age <= _LATE * interval:
-            return None
+            return self._emptied()
         return " ".join(self._lateness(age, interval, summary.at))
+
+    def _emptied(self) -> str | None:
+        """That the broker lost its data, until all that was in it has been sent again."""
+        emptied_at = load_broker(self._parts.database).emptied_at
+        if emptied_at is None:
+            return None
+        age = (self._parts.clock.now() - self._parts.guard.skew - emptied_at) / SECOND
+        lasts = dispatch_lifetime(self._parts.settings)
+        if age > lasts:
+            return None
+        return f"the broker lost its data {max(0.0, age):.0f} s ago; what was in flight is sent again within {lasts:g} s of that"
 
     def _lateness(self, age: float, interval: float, since: int) -> Iterator[str]:
         yield f"the last drain was {age:.0f} s ago, and it should run every {interval:g} s;"

@@ -35,6 +35,7 @@ METRICS = (
     Metric("workers.alive", "gauge", _DRAIN, "worker processes that gave a sign of life within 20 s"),
     Metric("workers.troubled", "gauge", _DRAIN, "those that do not work: a circuit is open, their clock is refused"),
     Metric("drain.dispatched", "counter", _DRAIN, "writes that a drain sent to workers again"),
+    Metric("drain.broker_emptied", "counter", _DRAIN, "drains that found that the broker had lost its data (Redis)"),
     Metric("drain.failed", "counter", _DRAIN, "drains that could not finish; the next one goes on"),
     Metric("drain.run", "timer", _DRAIN, "duration of a drain"),
     Metric("sync.acked", "counter", _WORKER, "writes brought to the index (or off it)"),

@@ -118,6 +118,7 @@ class Metrics:
         if summary.backlog is not None:
             self.gauge("queue.backlog", summary.backlog)
         self.count("drain.dispatched", summary.dispatched)
+        self.count("drain.broker_emptied", int(summary.broker_emptied))
         self.gauge("workers.alive", outlook.workers)
         self.gauge("workers.troubled", max((trouble.processes for trouble in outlook.troubles), default=0))
         if outlook.letters is not None:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 class DrainSummary:
     """What the last drain saw. Times are microseconds; counts are exact only when `exact`.
 
-    Older workers write and read it beside newer ones: a new field needs a default.
+    `broker_emptied`: this drain found that the broker had lost its data. Older workers write and read it beside newer ones: a new field needs a default.
     """
 
     at: int
@@ -29,6 +29,7 @@ class DrainSummary:
     dispatched: int
     backlog: int | None
     due: int = 0
+    broker_emptied: bool = False
 
 
 def store_summary(database: Database, summary: DrainSummary) -> None:

@@ -19,7 +19,7 @@ OLD = 10.0
 _LEVELS = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b|^Traceback")
 _STAMP = re.compile(r"^\[?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.,\d]*[:\]]?\s*")
 _NUMBERS = re.compile(r"[0-9a-f]{6,}|\d+")
-_TELLING = re.compile(r"fail|dead|error|open|breaker|skew|refused|dispatched|troubled")
+_TELLING = re.compile(r"fail|dead|error|open|breaker|skew|refused|emptied|troubled")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pytest
 from scylla_store import EmbedderUnavailable
 from scylla_store.clock import SECOND
 from scylla_store.database.base import ClockReading
+from scylla_store.drain import dispatch_lifetime
 from scylla_store.errors import ClockSkew, IndexUnavailable
 from scylla_store.health import Examination, Health
 from scylla_store.settings.options import BreakerSettings, CelerySettings
@@ -84,6 +85,28 @@ def test_a_drain_that_is_late_is_seen_within_half_a_minute_and_says_what_to_look
     assert "the last drain was 28 s ago, and it should run every 10 s; is 'scylla-store beat' running" in str(
         line(core, "drain").reason
     )
+
+
+def test_a_broker_that_lost_its_data_is_shown_until_all_of_it_was_sent_again() -> None:
+    # Given drains that find the broker as it was
+    core = cluster()
+    core.dispatcher.mark = lambda: "one"  # type: ignore[attr-defined]
+    core.parts.drain.run()
+    assert line(core, "drain").state == "ok"
+    # When one finds another mark
+    core.dispatcher.mark = lambda: "other"  # type: ignore[attr-defined]
+    core.parts.drain.run()
+    core.clock.advance(7)
+    # Then the line says so
+    assert line(core, "drain").state == "degraded"
+    lifetime = dispatch_lifetime(core.settings)
+    assert line(core, "drain").reason == (
+        f"the broker lost its data 7 s ago; what was in flight is sent again within {lifetime:g} s of that"
+    )
+    # And no more when everything was
+    core.clock.advance(lifetime)
+    core.parts.drain.run()
+    assert line(core, "drain").state == "ok"
 
 
 def test_a_drain_that_fails_says_why_and_where() -> None:

@@ -70,18 +70,20 @@ def test_a_drain_reports_what_waits_and_for_how_long_what_is_dead_and_who_works(
     metrics: Metrics, receiver: socket.socket
 ) -> None:
     summary = DrainSummary(
-        at=9_000_000, pending=5, retrying=2, oldest_filed_at=6_000_000, exact=True, dispatched=4, backlog=1, due=3
-    )
+        at=9_000_000, pending=5, retrying=2, oldest_filed_at=6_000_000, exact=True, dispatched=4, backlog=1, due=3,
+        broker_emptied=True,
+    )  # fmt: skip
     troubles = [Trouble("index", 2, "away", "host/1"), Trouble("embedder", 1, "away", "host/1")]
     outlook = Outlook(letters=LetterCount({"BadVector": 6, "DocumentFailed": 1}), workers=8, troubles=troubles)
     metrics.drained(summary, outlook)
-    assert {receiver.recv(1000).decode() for _ in range(9)} == {
+    assert {receiver.recv(1000).decode() for _ in range(10)} == {
         "shop_1.outbox.pending:5|g",
         "shop_1.outbox.due:3|g",
         "shop_1.outbox.retrying:2|g",
         "shop_1.outbox.oldest_seconds:3.0|g",
         "shop_1.queue.backlog:1|g",
         "shop_1.drain.dispatched:4|c",
+        "shop_1.drain.broker_emptied:1|c",
         "shop_1.letters.dead:7|g",
         "shop_1.workers.alive:8|g",
         "shop_1.workers.troubled:2|g",

@@ -86,6 +86,16 @@ class CeleryDispatcher:
             return 0
         return self._with_line(lambda line: line.count(self._settings.celery.queue))
 
+    def mark(self) -> str | None:
+        """What the broker has kept since it lost its data last: another value means that it lost them. None: it cannot be told."""
+        if eager_task(self._settings) is not None:
+            return None
+        try:
+            return self._with_line(Line.mark)
+        except BrokerUnavailable as exc:
+            log.debug("Whether the broker has lost its data cannot be told: %s", exc)
+            return None
+
     def health(self) -> str | None:
         """None, or which queues no worker consumes, as far as workers answer within a second.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -15,8 +17,13 @@ from scylla_store.settings.options import CelerySettings
 if TYPE_CHECKING:
     from celery import Celery
 
+log = logging.getLogger(__name__)
+
 ONE_ATTEMPT = {"max_retries": 0}
 """Publish once: without this policy kombu tries for ever, and `retry=False` alone takes 6 s on a refused connection."""
+
+_MARK = "scylla_store.mark"
+"""Redis: the key of a value that is there as long as the data is. All stores that share the broker share it."""
 
 _LAST = 9
 """Redis: the least urgent of Celery's priorities. Workers of any configuration look there, behind all others."""
@@ -65,6 +72,23 @@ class Line:
                 if "NOT_FOUND" in str(exc):  # nobody has sent or consumed anything yet
                     return 0
                 raise
+
+    def mark(self) -> str | None:
+        """A random value that the broker keeps as long as its data, written where it is missing; None where that cannot be
+        told: on other brokers than Redis, and on one that does not let us write it (it is full, its rules forbid it)."""
+        if not is_redis(self._url):
+            return None
+        with self._translated():
+            try:
+                with self._connection.default_channel.conn_or_acquire() as client:
+                    found = client.get(_MARK)
+                    if found is None:
+                        client.set(_MARK, uuid.uuid4().hex, nx=True)
+                        found = client.get(_MARK)
+            except self._connection.channel_errors as exc:
+                log.debug("Whether the broker has lost its data cannot be told: %s", exc)
+                return None
+        return None if found is None else bytes(found).decode(errors="replace")
 
     def consumed(self, timeout: float) -> set[str]:
         """Names of the queues that workers say they consume, asked for `timeout` seconds."""
