@@ -14,7 +14,7 @@ from scylla_store.clock import SECOND, Clock
 from scylla_store.database.base import Database
 from scylla_store.dispatch import Dispatcher
 from scylla_store.errors import BrokerUnavailable
-from scylla_store.failures import has_hung
+from scylla_store.failures import held_up
 from scylla_store.intents import Bookkeeping, Entry, Kind, Ref
 from scylla_store.settings.options import Settings
 from scylla_store.summary import DrainSummary, store_summary
@@ -146,8 +146,8 @@ class Drain:
 
     def _groups(self, entries: Sequence[Entry]) -> list[list[Entry]]:
         """One task each. Suspects go alone, so that they take no other with them."""
-        suspects = [[entry] for entry in entries if _is_suspect(entry)]
-        others = [entry for entry in entries if not _is_suspect(entry)]
+        suspects = [[entry] for entry in entries if is_suspect(entry)]
+        others = [entry for entry in entries if not is_suspect(entry)]
         size = self._settings.publisher.batch_size
         return [others[start : start + size] for start in range(0, len(others), size)] + suspects
 
@@ -215,10 +215,9 @@ def dispatch_lifetime(settings: Settings) -> float:
     return 2 * settings.sync.time_limit
 
 
-def _is_suspect(entry: Entry) -> bool:
-    """Whether it was attempted and left neither outcome nor error, so that it may have killed its worker, or was in a call of
-    the embedder that did not end."""
-    return bool(entry.attempts and entry.error is None) or has_hung(entry.error)
+def is_suspect(entry: Entry) -> bool:
+    """Whether it may have killed its worker (it was attempted and left neither outcome nor error) or held up its task."""
+    return bool(entry.attempts and entry.error is None) or held_up(entry.error)
 
 
 def _is_taken(entry: Entry, scope: Scope, now: int) -> bool:

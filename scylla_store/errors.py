@@ -16,6 +16,7 @@
     │   │   └── EmbedderTimeout   this very call did not end in time
     │   ├── BrokerUnavailable
     │   ├── ClockSkew             a clock is too far from the database's
+    │   ├── EmbeddingOvertime     a reason in outbox and dead letters; nothing raises it
     │   ├── SyncTimeout
     │   └── LeaseLost
     ├── PermanentError            trying again cannot help
@@ -137,6 +138,10 @@ class EmbedderBusy(EmbedderUnavailable):
 
 class EmbedderTimeout(EmbedderUnavailable):
     """The embedder did not answer this call in time."""
+
+
+class EmbeddingOvertime(TransientError):
+    """The texts of the document take longer to embed than one run may take: raise sync.time_limit, or use a faster embedder."""
 
 
 class BrokerUnavailable(TransientError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scylla_store.errors import EmbedderTimeout, PermanentError, StoreError, ValidationError
+from scylla_store.errors import EmbedderTimeout, EmbeddingOvertime, PermanentError, StoreError, ValidationError
 
 _LONGEST = 300
 _WINDOW = 12
@@ -41,9 +41,10 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()[:_LONGEST]
 
 
-def has_hung(message: str | None) -> bool:
-    """Whether the message of an outbox row says that the embedder did not end the call that it was in."""
-    return message is not None and message.startswith(EmbedderTimeout.__name__)
+def held_up(message: str | None) -> bool:
+    """Whether the message of an outbox row says that the embedder did not end the call that it was in, or not in time: it may
+    have held up the others of its task."""
+    return message is not None and message.startswith((EmbedderTimeout.__name__, EmbeddingOvertime.__name__))
 
 
 def _quotes(message: str, texts: Iterable[str]) -> bool:

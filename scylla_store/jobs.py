@@ -31,12 +31,14 @@ class Failed:
 
 @dataclass
 class Outcome:
-    """What became of the refs of one run. Those in neither list nor `failures` were left to the outbox."""
+    """What became of the refs of one run. Those in neither list nor `failures` were left to the outbox, those of `late` items
+    because there was no time left to embed them beside the others."""
 
     acked: list[Ref] = field(default_factory=list)
     waiting: list[Ref] = field(default_factory=list)
     failures: dict[ItemId, Failed] = field(default_factory=dict)
     anchored: set[ItemId] = field(default_factory=set)
+    late: set[ItemId] = field(default_factory=set)
     embedded: int = 0
 
 
@@ -48,12 +50,14 @@ class Run:
         deadline: after it no more index requests are sent.
         dead: the write that is given up: its row gets an anchor instead of points, and nothing is acknowledged.
         t0: the time at which the pass at hand began, before it read anything.
+        has_embedded: whether a call of the embedder was begun.
     """
 
     outcome: Outcome
     deadline: int
     dead: bytes | None = None
     t0: int = 0
+    has_embedded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from scylla_store import planning
 from scylla_store.clock import SECOND, Clock, past_for_all
 from scylla_store.database.base import Database, Mutation
 from scylla_store.embedders.base import Embedder
-from scylla_store.errors import EmbedderTimeout, NewerFormat, StoreError
+from scylla_store.embedding import Embedding
+from scylla_store.errors import NewerFormat, StoreError
 from scylla_store.failures import Failure
-from scylla_store.hangs import Hangs
 from scylla_store.identity import ItemId
 from scylla_store.index.base import Index, Point, Vector
 from scylla_store.intents import Kind, Ref, new_intent
@@ -50,14 +50,13 @@ class Sync:
     ) -> None:
         self._database = database
         self._index = index
-        self._embedder = embedder
+        self._embedding = Embedding(index, embedder, recipe, settings, clock)
         self._recipe = recipe
         self._clock = clock
         self._margin = int(settings.sync.margin * SECOND)
         self._skew = int(settings.clock.max_clock_skew * SECOND)
         self._backoff = int(settings.sync.backoff * SECOND)
         self._restarts = settings.sync.restarts
-        self._hangs = Hangs()
 
     def run(self, refs: Iterable[Ref], *, deadline: int, dead: bytes | None = None) -> Outcome:
         """Brings the items of the refs to the index.
@@ -190,16 +189,28 @@ class Sync:
         for job in jobs:
             job.plan = planning.plan(job.seen, job.target, version=job.view.version, live=job.view.live)
         self._make_room([job for job in jobs if job.is_repair])
-        vectors = self._known_vectors(jobs)
+        vectors = self._embedding.known(jobs)
         self._delete(jobs, lambda job: job.plan.deletes)
-        jobs = self._bisect(jobs, lambda some: self._embed(some, vectors, run.outcome), run)
-        if self._is_over(run, jobs):
-            return []
+        jobs = self._embed(jobs, vectors, run)
         jobs = self._bisect(jobs, lambda some: self._upsert(some, vectors), run)
         if self._is_over(run, jobs):
             return []
         self._delete(jobs, lambda job: job.plan.surplus)
         return jobs
+
+    def _embed(self, jobs: list[Job], vectors: dict[str, Vector], run: Run) -> list[Job]:
+        """The first half of step 7. Returns the jobs that have their vectors in time."""
+        began = self._clock()
+        is_alone = len(jobs) == 1
+        jobs = self._bisect(jobs, lambda some: self._embedding.add(some, vectors, run), run)
+        late = self._embedding.late(jobs, vectors, run)
+        failure = self._embedding.overtime(late[0], began) if late and is_alone else None
+        if failure is not None:
+            _fail(late[0], failure, run)
+        elif late:
+            log.warning("Embedding took too long; %d items are left to the outbox.", len(late))
+            run.outcome.late.update(job.item for job in late)
+        return _without(jobs, late)
 
     def _make_room(self, jobs: list[Job]) -> None:
         """A point that says it is of another item would refuse the upsert of the item whose place it takes, for ever: it is newer, or as
@@ -233,32 +244,6 @@ class Sync:
         if doomed:
             self._index.delete(doomed)
 
-    def _known_vectors(self, jobs: list[Job]) -> dict[str, Vector]:
-        """Vectors by text hash that points of the items have already; read before any point is deleted."""
-        wanted = {draft.text_hash for job in jobs for draft in job.plan.upserts if draft.text is not None}
-        known = {
-            (point.id, point.fingerprint): str(point.payload["text_hash"])
-            for job in jobs
-            for point in job.seen
-            if point.payload.get("model") == self._recipe.model and str(point.payload.get("text_hash")) in wanted
-        }
-        if not known:
-            return {}
-        texts = {ident: text for (ident, _), text in known.items()}
-        return {texts[ident]: vector for ident, vector in self._index.vectors(list(known)).items()}
-
-    def _embed(self, jobs: list[Job], vectors: dict[str, Vector], outcome: Outcome) -> None:
-        missing = {
-            draft.text_hash: draft.text
-            for job in jobs
-            for draft in job.plan.upserts
-            if draft.text is not None and draft.text_hash not in vectors
-        }
-        if missing:
-            vectors.update(zip(missing, self._embedder.embed(list(missing.values())), strict=True))
-            outcome.embedded += len(missing)
-            self._hangs.answered()
-
     def _upsert(self, jobs: list[Job], vectors: dict[str, Vector]) -> None:
         """Step 7. One request with one bound, the smallest version; points seen above it go in requests of their own."""
         jobs = [job for job in jobs if job.plan.upserts]
@@ -284,7 +269,8 @@ class Sync:
         """Runs the action on all, or on ever smaller parts when it fails, so that one bad document blocks no other.
 
         Returns the jobs it worked for; the others are in `outcome.failures`, as permanent only when the error says so and
-        `is_final`: a refusal that is not about the text is tried again. An outage is raised: nobody's fault.
+        `is_final`: a refusal that is not about the text is tried again. An outage is raised: nobody's fault. Past the time
+        limit, when Celery interrupts whatever is under way, there is no time for parts: each goes alone the next time.
         """
         jobs = [job for job in jobs if not job.ended]
         if not jobs:
@@ -292,8 +278,12 @@ class Sync:
         try:
             action(jobs)
         except Exception as exc:
-            if is_outage(exc) and not self._is_to_blame(jobs, exc):
+            if is_outage(exc) and not self._embedding.is_to_blame(jobs, exc):
                 raise
+            if len(jobs) > 1 and self._clock() > run.deadline:
+                log.warning("A sync was interrupted past its time limit; %d items are left to the outbox.", len(jobs))
+                run.outcome.late.update(job.item for job in jobs)
+                return []
             if len(jobs) == 1:
                 texts = [draft.text for draft in jobs[0].target if draft.text is not None]
                 failure = Failure.of(exc, texts)
@@ -304,10 +294,6 @@ class Sync:
                 job for part in (jobs[:half], jobs[half:]) for job in self._bisect(part, action, run, is_final=is_final)
             ]
         return jobs
-
-    def _is_to_blame(self, jobs: list[Job], exc: Exception) -> bool:
-        """Whether the one document is at fault when the embedder did not answer. Of several, each goes alone the next time."""
-        return isinstance(exc, EmbedderTimeout) and self._hangs.is_to_blame([job.item for job in jobs])
 
     # -- steps 8 and 9: verify, clean up, acknowledge
 

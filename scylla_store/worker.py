@@ -10,8 +10,16 @@ from dataclasses import dataclass, field, replace
 from scylla_store.clock import SECOND, VersionClock
 from scylla_store.database.base import Database
 from scylla_store.dispatch import Dispatcher
-from scylla_store.errors import BrokerUnavailable, DamagedRow, DocumentFailed, EmbedderTimeout, TransientError
-from scylla_store.failures import Failure, has_hung
+from scylla_store.drain import is_suspect
+from scylla_store.errors import (
+    BrokerUnavailable,
+    DamagedRow,
+    DocumentFailed,
+    EmbedderTimeout,
+    EmbeddingOvertime,
+    TransientError,
+)
+from scylla_store.failures import Failure
 from scylla_store.identity import ItemId, item_digest
 from scylla_store.intents import Bookkeeping, Entry, IntentKey, Kind, Ref, new_intent
 from scylla_store.jobs import NO_WRITE, Failed, Outcome, write_id_of
@@ -27,6 +35,8 @@ log = logging.getLogger(__name__)
 _MAY_BE_RENAMED = (Kind.REPAIR, Kind.REPLAY, Kind.AGAIN)
 """What is filed beside the write of the row, which has intents of its own until it is indexed."""
 
+_LATE = Failure.of(EmbeddingOvertime("There was no time left to embed it beside others: it goes alone the next time"))
+
 
 @dataclass
 class WorkReport:
@@ -40,7 +50,7 @@ class WorkReport:
     error: str | None = None
     postpone: int = field(default=0, repr=False)
     deadline: int = field(default=0, repr=False)
-    hung: dict[IntentKey, str] = field(default_factory=dict, repr=False)
+    kept: dict[IntentKey, str | None] = field(default_factory=dict, repr=False)
 
 
 class Worker:
@@ -129,7 +139,7 @@ class Worker:
         if not counted:
             return refs
         entries = self._database.outbox.get([ref.intent.key for ref in counted])
-        report.hung = {key: entry.error for key, entry in entries.items() if entry.error and has_hung(entry.error)}
+        report.kept = {key: entry.error for key, entry in entries.items() if self._is_kept(entry)}
         counted = [
             replace(ref, attempts=entries[ref.intent.key].attempts, again=True)
             for ref in counted
@@ -139,7 +149,8 @@ class Worker:
         for ref in spent:
             reason = entries[ref.intent.key].error or "its worker died every time, without an error"
             failure = Failure.of(DocumentFailed(f"Given up after {ref.attempts} attempts: {reason}"))
-            self._bury(ref.intent.item, [ref], Failed(failure, ref.intent.write_id), report, ref.attempts)
+            spent_ref = replace(ref, attempts=ref.attempts + 1)  # which an outage takes back
+            self._bury(ref.intent.item, [spent_ref], Failed(failure, ref.intent.write_id), report, ref.attempts)
         counted = [ref for ref in counted if ref not in spent]
         if redelivered:
             counted = self._put_off(counted, entries, report)
@@ -147,6 +158,10 @@ class Worker:
         if counted:
             self._database.outbox.update([self._attempting(ref, entries[ref.intent.key]) for ref in counted])
         return first + counted
+
+    def _is_kept(self, entry: Entry) -> bool:
+        """Whether its error says more than that of a wait that comes now: why it goes alone, or why it is given up."""
+        return is_suspect(entry) or entry.attempts >= self._settings.max_attempts
 
     def _put_off(self, refs: list[Ref], entries: Mapping[IntentKey, Entry], report: WorkReport) -> list[Ref]:
         """What killed a worker alone waits as after any failure, or it would kill one after another; returns the others."""
@@ -187,10 +202,15 @@ class Worker:
         """What could not be decided yet comes back soon, and was no attempt; left as it is, it would look like a death."""
         done = {ref.intent.key for ref in outcome.acked}
         left = [ref for ref in refs if ref.intent.key not in done and ref.intent.item not in outcome.failures]
-        counted = [replace(ref, attempts=ref.attempts - 1) for ref in left if ref.again]
-        if counted:
-            later = self._clock.now() + max(_micro(self._settings.backoff), report.postpone)
-            self._note(counted, later, None, report, first_failed_at=None)
+        left = [replace(ref, attempts=ref.attempts - 1) if ref.again else ref for ref in left]
+        late = [ref for ref in left if ref.intent.item in outcome.late]
+        others = [ref for ref in left if ref.again and ref.intent.item not in outcome.late]
+        later = self._clock.now() + max(_micro(self._settings.backoff), report.postpone)
+        if late:
+            report.error = _LATE.message
+            self._note(late, later, report.error, report, first_failed_at=None)
+        if others:
+            self._note(others, later, None, report, first_failed_at=None)
 
     def _judge(self, refs: list[Ref], outcome: Outcome, report: WorkReport) -> None:
         """Each failure: a dead letter, or another attempt later."""
@@ -200,10 +220,10 @@ class Worker:
             attempts = max(ref.attempts if ref.again else ref.attempts + 1 for ref in own)
             message = report.error = failed.failure.message
             log.warning("Indexing item %s failed, attempt %d: %s", item_digest(item), attempts, message)
+            own = [replace(ref, attempts=attempts, again=True) for ref in own]
             if failed.failure.is_permanent or attempts >= self._settings.max_attempts:
                 self._bury(item, own, failed, report, attempts)
                 continue
-            own = [replace(ref, attempts=attempts, again=True) for ref in own]
             delay = _micro(backoff(attempts, self._settings.backoff, self._settings.backoff_most, self._random))
             self._try_later(own, delay, report, first_failed_at=now)
 
@@ -222,7 +242,7 @@ class Worker:
     def _note(
         self, refs: list[Ref], later: int, error: str | None, report: WorkReport, *, first_failed_at: int | None
     ) -> None:
-        """Without `first_failed_at` it is a wait: that says nothing about who made the embedder hang before."""
+        """Without `first_failed_at` it is a wait, which overwrites nothing that is to be kept."""
         try:
             entries = self._database.outbox.get([ref.intent.key for ref in refs])
             self._database.outbox.update(
@@ -231,7 +251,7 @@ class Worker:
                         ref.intent.key,
                         later,
                         ref.attempts,
-                        error if first_failed_at is not None else report.hung.get(ref.intent.key, error),
+                        error if first_failed_at is not None else report.kept.get(ref.intent.key, error),
                         entry.first_failed_at or first_failed_at,
                     )
                     for ref in refs

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
+from scylla_store.embedders.base import batches
 from scylla_store.embedders.loading import Given, as_embedder
 from scylla_store.errors import (
     BadVector,
@@ -85,18 +86,8 @@ class GuardedEmbedder:
         self._gate.close()
 
     def _batches(self, texts: Iterable[str]) -> Iterator[list[str]]:
-        """As few calls as the limits allow. A text above the limit of bytes goes alone."""
-        batch: list[str] = []
-        total = 0
-        for text in texts:
-            size = len(text.encode("utf-8", "surrogatepass"))
-            if batch and (len(batch) >= self.max_batch_items or total + size > self.max_batch_bytes):
-                yield batch
-                batch, total = [], 0
-            batch.append(text)
-            total += size
-        if batch:
-            yield batch
+        numbered = batches(enumerate(texts), self.max_batch_items, self.max_batch_bytes)
+        return ([text for _, text in batch] for batch in numbered)
 
     def _probe(self) -> int:
         vectors = self._call(["dimensions"])

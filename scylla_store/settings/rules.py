@@ -51,6 +51,12 @@ RULES = (
         "index.timeout = {} must be less than sync.time_limit = {}",
     ),
     Rule(
+        # Or a call that ends in time would have its vectors thrown away, each time.
+        ("embedder.timeout", "sync.time_limit"),
+        lambda timeout, limit: timeout < limit,
+        "embedder.timeout = {} must be less than sync.time_limit = {}",
+    ),
+    Rule(
         # A writer's clock may be that much behind a worker's; its intents would never be young. SQLite has one clock.
         ("sync.margin", "clock.max_clock_skew", "database.contact_points"),
         lambda margin, skew, points: margin >= 2 * skew or not points,

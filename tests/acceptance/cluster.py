@@ -26,6 +26,7 @@ SETTINGS: dict[str, Any] = {
     "celery__visibility_timeout": 30.0,
     "celery__retry_backoff": 0.2,
     "index__timeout": 3.0,
+    "embedder__timeout": 5.0,
     "clock__max_clock_skew": 2.0,
 }
 """Shorter times than the defaults, in the same proportions, so that a run takes minutes instead of an hour.

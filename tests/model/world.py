@@ -31,7 +31,7 @@ _IN_MEMORY = "/dev/shm"
 START = 1_800_000_000_000_000
 
 SETTINGS = Settings(
-    embedder=EmbedderSettings(name="hashing"),
+    embedder=EmbedderSettings(name="hashing", timeout=5.0),
     index=IndexSettings(range_fields=("n",)),
     sync=SyncSettings(max_attempts=20, time_limit=10.0, backoff_most=10.0),
     ttl=TtlSettings(defaults=("/=5000", "a/b=30", "é=never")),

@@ -306,7 +306,7 @@ SYNCING: tuple[Mutant, ...] = (
     mutant(
         "vectors taken by point, not by text",
         "A chunk keeps its place, so its point has the vector already.",
-        "sync.py",
+        "embedding.py",
         """            if point.payload.get("model") == self._recipe.model and str(point.payload.get("text_hash")) in wanted
         }
         if not known:

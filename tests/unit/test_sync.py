@@ -359,8 +359,8 @@ def test_text_that_the_item_has_in_the_index_is_not_embedded_again_even_from_poi
     assert backup.versions() == [backup.row().version]  # type: ignore[union-attr]
 
 
-def test_past_its_time_limit_a_run_sends_nothing_more_and_leaves_the_item_to_the_outbox() -> None:
-    # Given an embedder that takes too long
+def test_past_its_time_limit_a_run_sends_nothing_more() -> None:
+    # Given an embedder that takes too long for one document alone
     clock = SettableClock(START)
     core = Core(embedder=SlowEmbedder(clock, 3600), clock=clock)
     receipt = core.put(LONG)
@@ -369,7 +369,8 @@ def test_past_its_time_limit_a_run_sends_nothing_more_and_leaves_the_item_to_the
     outcome = core.sync(core.ref(receipt))
 
     # Then
-    assert (outcome.acked, outcome.failures, core.points()) == ([], {}, [])
+    assert (outcome.acked, core.points()) == ([], [])
+    assert outcome.failures[ITEM].failure.reason == "EmbeddingOvertime"
     assert "upsert" not in core.ix.calls
     assert len(core.refs()) == 1
 

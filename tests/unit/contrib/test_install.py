@@ -163,8 +163,8 @@ def test_a_worker_without_q_consumes_both_queues() -> None:
 
 def test_time_limits_follow_the_settings() -> None:
     shop = app(broker_url=BROKER)
-    install(shop, replace(settings(), sync=SyncSettings(time_limit=10.0)))
-    assert shop.tasks["scylla_store.sync_items"].soft_time_limit == 12.5
+    install(shop, replace(settings(), sync=SyncSettings(time_limit=40.0)))
+    assert shop.tasks["scylla_store.sync_items"].soft_time_limit == 50.0
 
 
 def test_beat_goes_on_with_the_reconciliation_as_often_as_the_settings_say() -> None:

@@ -118,6 +118,7 @@ def test_texts_of_another_shape_are_refused(overrides: dict[str, Any]) -> None:
             "celery.visibility_timeout = 200.0 must be at least twice sync.time_limit",
         ),
         ({"index__timeout": 120}, "index.timeout = 120.0 must be less than sync.time_limit = 120.0"),
+        ({"embedder__timeout": 120}, "embedder.timeout = 120.0 must be less than sync.time_limit = 120.0"),
         (
             {"sync__margin": 1, "database__contact_points": "db"},
             "sync.margin = 1.0 must be at least twice clock.max_clock_skew = 5.0 on a cluster",
