@@ -46,6 +46,9 @@ RESUME_WITHIN = 3600 * SECOND
 _INTERVALS = 2.5
 """Beat's goes on for as many intervals as well, if that is longer: one of its pieces may be lost."""
 
+_AGING = 60 * SECOND
+"""So old a round that waits is stored anew: an embedded store asks all the time whether it may go on."""
+
 _POLL = 0.5
 
 
@@ -233,13 +236,17 @@ class Reconciler:
         return walk if -2 * self._skew <= self._clock() - walk.updated_at <= within else None
 
     def _keep(self, by: str) -> None:
-        """Stores a round that is under way as it is, now; not while another reconciliation is at work."""
-        if self._begin():
+        """Stores a round that is under way as it is, once a minute; not while another reconciliation is at work."""
+        if self._aging(by) is not None and self._begin():
             with self._released():
                 self._check_clock()
-                walk = self._under_way(by)
+                walk = self._aging(by)
                 if walk is not None:
                     self._store(walk)
+
+    def _aging(self, by: str) -> Round | None:
+        walk = self._under_way(by)
+        return walk if walk is not None and self._clock() - walk.updated_at >= _AGING else None
 
     def _balance_of(self, walk: Round) -> Balance | None:
         """Kept from one piece of a round to the next; held by whoever has the lease."""

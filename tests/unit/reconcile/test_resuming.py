@@ -250,6 +250,22 @@ def test_a_waiting_piece_leaves_alone_the_round_that_another_process_is_at() -> 
     assert position(core) == before
 
 
+def test_an_engine_that_asks_all_the_time_stores_a_round_that_waits_once_a_minute() -> None:
+    core = indexed(DOCUMENTS, every(300, max_pending=1))
+    held_up(core)
+    core.db.calls.clear()
+    for _ in range(59):
+        core.clock.advance(1)
+        assert core.parts.reconciler.go_on(0.2) is None
+    assert not {"set_state", "lease"} & set(core.db.calls)
+
+    core.clock.advance(1)
+    assert core.parts.reconciler.go_on(0.2) is None
+
+    assert core.db.calls.count("set_state") == 1
+    assert position(core)["updated_at"] == core.clock()
+
+
 def test_a_waiting_piece_stores_nothing_while_the_clock_is_refused() -> None:
     core = indexed(DOCUMENTS, every(300, max_pending=1))
     held_up(core)
