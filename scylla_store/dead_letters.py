@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Optional, Union
 
@@ -26,6 +26,7 @@ _PAGE = 200
 _MOST_COUNTED = 10_000
 _LONGEST_ID = 64
 _LONGEST_REASON = 200
+Refs = list[Ref]
 Which = Optional[Union[str, Sequence[str], Literal["all"]]]
 
 
@@ -44,11 +45,19 @@ class DeadLetters:
     They are chosen by id, or "all", or by `reason` (class of the error) and `prefix` (first labels of the namespace).
     """
 
-    def __init__(self, database: Database, publisher: Publisher, clock: VersionClock, settings: SyncSettings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        clock: VersionClock,
+        settings: SyncSettings,
+        check_clock: Callable[[], None],
+    ) -> None:
         self._database = database
         self._publisher = publisher
         self._clock = clock
         self._margin = int(settings.margin * SECOND)
+        self._check_clock = check_clock
 
     def list(
         self,
@@ -84,29 +93,42 @@ class DeadLetters:
     def replay(self, which: Which = None, *, reason: str | None = None, prefix: Sequence[str] | None = None) -> int:
         """Tries again: files new intents; returns how many. A discarded letter is tried only when its id is named.
 
-        A letter goes when its item is indexed; until then it stays where it is.
+        A letter goes when its item is indexed; until then it stays where it is. ClockSkew while this machine's clock is refused.
         """
         named, letters = self._chosen(which, reason, prefix)
         return sum(map(self._try_again, _chunks(letter for letter in letters if named or not letter.discarded)))
 
     def discard(self, which: Which = None, *, reason: str | None = None, prefix: Sequence[str] | None = None) -> int:
-        """Gives up for good; returns how many. The documents stay, their text is not searchable until it is written anew."""
+        """Gives up for good; returns how many. The documents stay, their text is not searchable until it is written anew.
+
+        ClockSkew while this machine's clock is refused.
+        """
         _, letters = self._chosen(which, reason, prefix)
         return sum(map(self._give_up, _chunks(letter for letter in letters if not letter.discarded)))
 
     def _try_again(self, letters: Sequence[DeadLetter]) -> int:
+        refs = self._file(letters, Kind.REPLAY)
+        self._publisher.collect(refs)
+        return len(refs)
+
+    def _file(self, letters: Sequence[DeadLetter], kind: Kind) -> Refs:
         """The drain leaves their tasks the time that it leaves those of new writes."""
+        self._check_clock()
         now = self._clock.now()
         intents = [
-            new_intent(letter.item, letter.write_id, letter.timestamp, Kind.REPLAY, now=now, due=now + self._margin)
+            new_intent(letter.item, letter.write_id, letter.timestamp, kind, now=now, due=now + self._margin)
             for letter in letters
         ]
         self._database.outbox.file(intents)
-        self._publisher.collect([Ref(intent) for intent in intents])
-        return len(intents)
+        return [Ref(intent) for intent in intents]
 
     def _give_up(self, letters: Sequence[DeadLetter]) -> int:
-        """Marks them, and takes back what concerns a write that was replaced meanwhile: nobody else would."""
+        """Marks them, and takes back what concerns a write that was replaced meanwhile: nobody else would.
+
+        A replay that is ending now may have brought a text to the index, and taken away the letter as it was before the mark.
+        So each is looked at once more, behind its mark and also when this process ends before it.
+        """
+        refs = self._file(letters, Kind.REPAIR)
         given_up = [replace(letter, discarded=True, timestamp=letter.timestamp + 1) for letter in letters]
         for letter in given_up:
             self._database.bury(letter)
@@ -114,6 +136,7 @@ class DeadLetters:
         replaced = [letter for letter in given_up if write_id_of(rows.get(letter.item)) != letter.write_id]
         if replaced:
             self._database.exhume([(letter.item, letter.timestamp) for letter in replaced])
+        self._publisher.collect(refs)
         return len(given_up) - len(replaced)
 
     def _chosen(

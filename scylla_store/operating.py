@@ -30,7 +30,7 @@ class Operating(Lifecycle):
     def dead_letters(self) -> DeadLetters:
         """What could not be indexed: list, get, counts, replay, discard."""
         parts = self._started()
-        return DeadLetters(parts.database, parts.publisher, parts.clock, parts.settings.sync)
+        return DeadLetters(parts.database, parts.publisher, parts.clock, parts.settings.sync, parts.guard.check)
 
     def status(self, exact: bool = False) -> Status:
         """How far the index is behind: the last drain's summary and its age, or exact counts."""

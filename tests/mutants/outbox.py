@@ -34,8 +34,8 @@ OUTBOX: tuple[Mutant, ...] = (
         "a suspect does not go alone",
         "Batches are faster.",
         "drain.py",
-        "        suspects = [[entry] for entry in entries if _is_suspect(entry)]\n"
-        "        others = [entry for entry in entries if not _is_suspect(entry)]\n",
+        "        suspects = [[entry] for entry in entries if is_suspect(entry)]\n"
+        "        others = [entry for entry in entries if not is_suspect(entry)]\n",
         "        suspects: list[list[Entry]] = []\n        others = list(entries)\n",
         _DRAIN,
         kind="poisoned",

@@ -154,4 +154,13 @@ WORKING: tuple[Mutant, ...] = (
         "tests/unit/test_embedding_in_time.py",
         unseen="a suspect beside others is slower, and not wrong",
     ),
+    mutant(
+        "a discard only marks",
+        "Whoever replays it sees the mark.",
+        "dead_letters.py",
+        "        refs = self._file(letters, Kind.REPAIR)\n",
+        "        refs: Sequence[Ref] = []\n",
+        "tests/unit/test_dead_letters.py",
+        unseen="not every schedule has an operator, and a discard meets the end of a replay seldom",
+    ),
 )

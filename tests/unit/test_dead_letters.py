@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scylla_store import SyncStatus, ValidationError
+from scylla_store import ClockSkew, SyncStatus, ValidationError
 from scylla_store.dead_letters import DeadLetters, LetterCounts
 from scylla_store.embedders import HashingEmbedder
 from scylla_store.identity import ItemId, item_digest
@@ -16,7 +16,8 @@ from scylla_store.intents import Kind
 from scylla_store.letters import DeadLetter
 from scylla_store.settings.options import Settings, SyncSettings
 from scylla_store.testing import FailingEmbedder, SettableClock, TestingStore
-from tests.unit.core import ITEM, Core
+from scylla_store.wiring import Parts
+from tests.unit.core import ITEM, Core, raises
 
 DOCS, NOTES = ("docs", "a"), ("notes",)
 
@@ -232,7 +233,7 @@ def test_the_later_command_wins_whatever_the_clocks(slow: int) -> None:
     clock = SettableClock(core.clock())
     clock.advance(slow)
     other = core.other(clock)
-    ours, theirs = letters_of(core), DeadLetters(other.database, other.publisher, other.clock, other.settings.sync)
+    ours, theirs = letters_of(core), letters_of(core, other)
 
     # When one wants it to be tried again, and then the other gives it up
     ours.replay("all")
@@ -323,9 +324,54 @@ def test_a_discard_that_meets_a_newer_write_leaves_no_letter_behind() -> None:
     assert [point.payload["path"] for point in core.points()] == ["$"]
 
 
-def letters_of(core: Core) -> DeadLetters:
-    parts = core.parts
-    return DeadLetters(parts.database, parts.publisher, parts.clock, parts.settings.sync)
+@pytest.mark.parametrize("ends", ["before the mark", "after its last look"])
+def test_a_discard_wins_over_a_replay_that_is_ending_at_that_moment(ends: str) -> None:
+    # Given a text that can be indexed now, and somebody who asks for that
+    core = moody()
+    buried(core)
+    core.embedder.times = 0
+    letters = letters_of(core)
+    letters.replay("all")
+    replay = core.refs(Kind.REPLAY)
+
+    # When another gives it up, and the task of the replay brings it to the index right before it could see that
+    if ends == "before the mark":
+        core.db.before["bury"] = lambda: core.work(*replay)
+        letters.discard("all")
+    else:
+        core.db.before["exhume"] = lambda: letters.discard("all")
+        core.work(*replay)
+    assert [point.payload["text_hash"] != "" for point in core.points()] == [True]
+    core.work(*core.refs())
+
+    # Then it is given up all the same, in the index too
+    assert letter_of(core).discarded
+    assert [point.payload["text_hash"] for point in core.points()] == [""]
+    assert core.refs() == []
+
+
+@pytest.mark.parametrize("command", ["replay", "discard"])
+def test_a_machine_whose_clock_is_refused_files_nothing(command: str) -> None:
+    core = moody()
+    buried(core)
+    wrong = DeadLetters(
+        core.database,
+        core.parts.publisher,
+        core.parts.clock,
+        core.settings.sync,
+        lambda: raises(ClockSkew("an hour off")),
+    )
+
+    with pytest.raises(ClockSkew):
+        getattr(wrong, command)("all")
+
+    assert core.refs() == []
+    assert not letter_of(core).discarded
+
+
+def letters_of(core: Core, parts: Parts | None = None) -> DeadLetters:
+    parts = parts or core.parts
+    return DeadLetters(parts.database, parts.publisher, parts.clock, parts.settings.sync, lambda: None)
 
 
 def test_many_letters_are_replayed_in_pieces() -> None:
