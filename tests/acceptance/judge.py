@@ -28,6 +28,15 @@ from tests.acceptance.sources import State, read_cluster, read_embedded, under
 CLEANING = 10 * SECOND
 """How long after its expiry an item may still be there: max_clock_skew and the time of one drain."""
 
+KEPT = 3600 * SECOND - CLEANING
+"""How long a deleted head stays at least: an hour, less what clocks may differ by."""
+
+APART = 10 * SECOND
+"""How far the clocks of two writers may be apart: twice max_clock_skew."""
+
+LONGEST = 60 * SECOND
+"""How long a write takes at most whose end nobody saw: all timeouts of an operation together."""
+
 _SHOWN = 10
 
 
@@ -107,12 +116,15 @@ def _judge_rows(record: Sequence[Write], documents: Mapping[Identity, Document],
 
 
 def _fault_of(document: Document | None, history: Sequence[Write], now: int) -> tuple[str, str] | None:
-    """Kind and reason of what is wrong with one item. The newest acknowledged write must be there, or an unknown one after it."""
+    """Kind and reason of what is wrong with one item. The newest acknowledged write must be there, or an unknown one after it.
+
+    A row is gone only when its deleted head is, so nothing but an end of some time ago explains that.
+    """
     newest = max((write.version for write in history if write.version is not None), default=0)
     last = [write for write in history if newest and write.version == newest]
-    unknown = [write for write in history if write.version is None]
+    unknown = [write for write in history if write.version is None and _may_follow(write, last)]
     if document is None:
-        may_be_gone = not last or any(write.digest is None or _has_expired(write, now) for write in last + unknown)
+        may_be_gone = not last or any(_has_gone(write, now) for write in last + unknown)
         return None if may_be_gone else ("lost", f"version {newest} was acknowledged and there is no row")
     if document.version < newest:
         return "lost", f"version {newest} was acknowledged and the row has {document.version}"
@@ -125,6 +137,19 @@ def _fault_of(document: Document | None, history: Sequence[Write], now: int) -> 
     if any(_explains(write, document, now) for write in unknown):
         return None
     return "unexplained", f"no write explains version {document.version} (acknowledged last: {newest})"
+
+
+def _may_follow(unknown: Write, last: Sequence[Write]) -> bool:
+    """Whether an unknown write may have got a version above the acknowledged one: not when its writer had done with it before."""
+    ended_at = unknown.started_at + LONGEST if unknown.ended_at is None else unknown.ended_at
+    return not last or ended_at >= min(write.started_at for write in last) - APART
+
+
+def _has_gone(write: Write, now: int) -> bool:
+    """Whether the head that this write's end left behind may be gone."""
+    if write.digest is not None and write.ttl is None:
+        return False
+    return write.started_at + int((write.ttl or 0.0) * SECOND) <= now - KEPT
 
 
 def _explains(write: Write, document: Document, now: int) -> bool:

@@ -29,6 +29,7 @@ class Write:
         indexed: whether the document was to be searchable.
         version: as acknowledged; None while nobody knows whether the write happened.
         finished_at: when the outcome was known; None likewise.
+        ended_at: not later than this its writer had done with the operation, whatever came of it; None where the record ends in it.
     """
 
     namespace: tuple[str, ...]
@@ -39,6 +40,7 @@ class Write:
     version: int | None = None
     started_at: int = 0
     finished_at: int | None = None
+    ended_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -147,18 +149,29 @@ def errors(paths: Iterable[Path]) -> dict[str, int]:
 
 def _writes_of(path: Path) -> list[Write]:
     found: dict[int, list[Write]] = {}
+    last: int | None = None
     for line in _lines(path):
+        number, at = line["n"], line["at"]
         if line["event"] == "intent":
-            found[line["n"]] = [
-                Write(tuple(namespace), key, digest, ttl, indexed, started_at=line["at"])
+            if last is not None:  # its writer was killed in it
+                found[last] = _ended(found[last], at)
+            found[number] = [
+                Write(tuple(namespace), key, digest, ttl, indexed, started_at=at)
                 for namespace, key, digest, ttl, indexed in line["writes"]
             ]
-        elif line["event"] == "outcome":
-            found[line["n"]] = [
-                write if version is None else replace(write, version=version, finished_at=line["at"])
-                for write, version in zip(found[line["n"]], line["versions"], strict=True)
+            last = number
+            continue
+        if line["event"] == "outcome":
+            found[number] = [
+                write if version is None else replace(write, version=version, finished_at=at)
+                for write, version in zip(found[number], line["versions"], strict=True)
             ]
+        found[number] = _ended(found[number], at)
     return [write for operation in found.values() for write in operation]
+
+
+def _ended(writes: list[Write], at: int) -> list[Write]:
+    return [replace(write, ended_at=write.ended_at or at) for write in writes]
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance import record
-from tests.acceptance.cells import HEAD, REFRESH, StoredRow
+from tests.acceptance.cells import HEAD, NOT_INDEXED, REFRESH, StoredRow
 from tests.acceptance.judge import judge
 from tests.acceptance.operations import Plan
 from tests.acceptance.points import NEVER, StoredPoint
@@ -23,6 +23,7 @@ NAMESPACE = ("docs", "alice")
 NOW = 1_000_000 * SECOND
 VERSION = NOW - 100 * SECOND
 VALUE = {"text": "one two three four"}
+HOUR = 3600 * SECOND
 
 
 class World:
@@ -37,9 +38,14 @@ class World:
 
 
 def written(
-    value: dict[str, Any] | None, *, key: str = "k", version: int | None = VERSION, ttl: float | None = None
+    value: dict[str, Any] | None,
+    *,
+    key: str = "k",
+    version: int | None = VERSION,
+    ttl: float | None = None,
+    at: int = VERSION,
 ) -> Write:
-    start = (version or VERSION) - 10
+    start = (version or at) - 10
     digest = None if value is None else digest_of(value)
     return Write(NAMESPACE, key, digest, ttl, True, version, start, None if version is None else start + 20)
 
@@ -100,6 +106,33 @@ def revived(world: World) -> None:
 
 def written_by_nobody(world: World) -> None:
     world.record = []
+
+
+def gone_after_an_unknown_delete_that_ended_before(world: World) -> None:
+    world.record.append(written(None, version=None, at=VERSION - HOUR))
+    world.state = State()
+
+
+def revived_by_an_unknown_put_that_ended_before(world: World) -> None:
+    value = {"text": "unknown"}
+    world.record.append(written(value, version=None, at=VERSION - HOUR))
+    world.state = State(rows=[row(value, version=VERSION + 5, flags=NOT_INDEXED)])
+    world.record[-1] = replace(world.record[-1], indexed=False)
+
+
+def gone_without_the_head_of_its_delete(world: World) -> None:
+    world.record.append(written(None, version=VERSION + 5))
+    world.state = State()
+
+
+def gone_without_the_head_of_an_unknown_delete(world: World) -> None:
+    world.record.append(written(None, version=None))
+    world.state = State()
+
+
+def gone_without_the_head_of_its_expiry(world: World) -> None:
+    world.record = [written(VALUE, ttl=10)]
+    world.state = State()
 
 
 def torn(world: World) -> None:
@@ -168,7 +201,7 @@ def orphan_of_a_deleted_row(world: World) -> None:
 
 def orphan_of_an_expired_row(world: World) -> None:
     world.record = [written(VALUE, ttl=10)]
-    world.state.rows = []
+    world.state.rows = [row(None)]
 
 
 def orphan_of_an_unindexed_row(world: World) -> None:
@@ -202,6 +235,11 @@ def dead_letter(world: World) -> None:
         (lost_delete, {"lost": 1}),
         (revived, {"unexplained": 1}),
         (written_by_nobody, {"unexplained": 1}),
+        (gone_after_an_unknown_delete_that_ended_before, {"lost": 1}),
+        (revived_by_an_unknown_put_that_ended_before, {"unexplained": 1}),
+        (gone_without_the_head_of_its_delete, {"lost": 1}),
+        (gone_without_the_head_of_an_unknown_delete, {"lost": 1}),
+        (gone_without_the_head_of_its_expiry, {"lost": 1}),
         (torn, {"torn": 1, "lost": 1, "orphan": 1}),
         (damaged_body, {"torn": 1, "lost": 1, "orphan": 1}),
         (expired_and_not_cleaned, {"uncleaned": 1}),
@@ -253,9 +291,14 @@ def test_an_unknown_write_that_never_happened_leaves_nothing() -> None:
 
 
 def test_an_expired_item_may_be_gone_or_a_deleted_head_at_its_own_version() -> None:
+    # Given one whose cleaned up head stays for an hour
     world = World()
     world.record = [written(VALUE, ttl=10)]
-    for rows in ([], [row(None)]):
+    world.state = State(rows=[row(None)])
+    assert world.judged() == {}
+    # And one of some time ago, whose head may be gone too
+    world.record = [written(VALUE, ttl=10, version=VERSION - 2 * HOUR)]
+    for rows in ([], [row(None, version=VERSION - 2 * HOUR)]):
         world.state = State(rows=rows)
         assert world.judged() == {}
 
@@ -273,10 +316,39 @@ def test_a_ttl_counts_from_a_version_that_lies_ahead_of_its_writer(late: int, fo
 
 def test_a_deleted_item_may_be_gone_or_a_deleted_head() -> None:
     world = World()
-    world.record.append(written(None, version=VERSION + 5))
-    for rows in ([], [row(None, version=VERSION + 5)]):
+    long_ago = VERSION - 2 * HOUR
+    world.record = [written(VALUE, version=long_ago), written(None, version=long_ago + 5)]
+    for rows in ([], [row(None, version=long_ago + 5)]):
         world.state = State(rows=rows)
         assert world.judged() == {}
+
+
+@pytest.mark.parametrize("seconds", [1, 5, 600])
+def test_an_unknown_write_excuses_what_it_may_have_done_after_the_acknowledged_one_however_long_it_took(
+    seconds: int,
+) -> None:
+    # Given a writer that was stopped in mid-delete before the put, and went on after it
+    world = World()
+    doomed = replace(written(None, version=None, at=VERSION - seconds * SECOND), ended_at=VERSION + SECOND)
+    world.record.append(doomed)
+    world.state = State(rows=[row(None, version=VERSION + 7)])
+    # Then the delete may have won
+    assert world.judged() == {}
+
+
+def test_a_record_says_when_an_operation_was_over_also_where_its_writer_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "writer.log"
+    log = Record(path)
+    log.intend(0, [written(VALUE, key="killed")])
+    log.intend(1, [written(VALUE, key="failed")])
+    log.fail(1, TimeoutError("late"))
+    log.intend(2, [written(VALUE, key="open")])
+    # Then the next operation ends one that was killed, and nothing the last
+    killed, failed, last = record.writes([path])
+    assert killed.ended_at == failed.started_at
+    assert failed.ended_at is not None
+    assert last.ended_at is None
+    assert failed.started_at <= failed.ended_at <= last.started_at
 
 
 def test_an_item_with_an_expiry_ahead_has_it_in_its_points_and_waits_in_the_outbox() -> None:
