@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.acceptance.cluster import as_environment
 from tests.acceptance.judge import judged
@@ -16,7 +17,7 @@ from tests.acceptance.record import attempts, begun
 from tests.acceptance.sources import database_file, embedded_outbox
 from tests.acceptance.waiting import poll, wait_until_calm
 from tests.campaign.control import VARIABLE, embedding, writing
-from tests.campaign.run import Result, columns_of, compared, errors_of
+from tests.campaign.run import Result, columns_of, compared, embedded, errors_of
 from tests.campaign.signs import Signs, first_of_each_channel
 from tests.campaign.site import now
 from tests.campaign.writer import record_of
@@ -79,11 +80,10 @@ def run(folder: Path, *, operations: int, rate: float, commit: str) -> Result:
         finally:
             writer.kill()
             watcher.kill()
-        verdict = judged("--records", folder / "records" / _ROOT, "--folder", disk / "store")
+        _judge(folder, disk, environment, result)
     signs.close()
     known = {f"{sign.channel} {sign.key}" for sign in signs.between(began, broken)}
     result.visible = first_of_each_channel(signs.between(broken, broken + 30), known, broken)
-    result.before = result.after = columns_of(verdict)
     done = attempts(record_of(folder, _ROOT, 0))
     result.acknowledged = sum(one.acknowledged == one.writes for one in done)
     result.errors, result.foreign = errors_of(done)
@@ -92,6 +92,26 @@ def run(folder: Path, *, operations: int, rate: float, commit: str) -> Result:
         [took for at, took in timed if began <= at < broken], [took for at, took in timed if broken <= at < healed]
     )
     return result
+
+
+def _judge(folder: Path, disk: Path, environment: dict[str, str], result: Result) -> None:
+    """As it is, and after the reconciliation by the command, which carries out the repairs itself before it ends."""
+
+    def verdict() -> dict[str, Any]:
+        return columns_of(judged("--records", folder / "records" / _ROOT, "--folder", disk / "store"))
+
+    result.before = verdict()
+    held, began = _texts(folder), now()
+    command = Child("reconcile", ["-m", "scylla_store.cli", "reconcile", "--full", "--wait"], environment, folder)
+    command.start()
+    try:
+        result.reconciled = command.wait(10 * _PATIENCE) == 0
+    finally:
+        command.kill()
+    if not result.reconciled:
+        result.notes.append(f"reconcile ended with {command.exit_code}: {command.tail()[-500:]}")
+    result.after = verdict()
+    result.embedded["without need"] = len([text for at, text in embedded(folder) if at >= began and text in held])
 
 
 def _phases(
@@ -111,6 +131,11 @@ def _phases(
     healed = now()
     _keep(writer, seconds, lambda: begun(record_of(folder, _ROOT, 0)) >= operations)
     return began, broken, healed
+
+
+def _texts(folder: Path) -> set[str]:
+    """Hashes of what was embedded so far: the most that the index may hold."""
+    return {text for _, text in embedded(folder)}
 
 
 def _keep(writer: Child, seconds: float, is_over: Callable[[], object] = bool) -> None:

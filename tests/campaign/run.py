@@ -186,7 +186,7 @@ class Run:
         done = self._attempts()
         self.result.acknowledged = sum(one.acknowledged == one.writes for one in done)
         self.result.errors, self.result.foreign = errors_of(done)
-        texts = Counter(text for at, text in embedded(self._site) if at >= began)
+        texts = Counter(text for at, text in embedded(self._site.folder) if at >= began)
         self.texts = set(texts)
         self.result.embedded |= {"texts": len(texts), "again": sum(texts.values()) - len(texts)}
         puts = self._puts()
@@ -217,13 +217,13 @@ def reconcile(site: Site, runs: Sequence[Run]) -> None:
             run.result.notes.append(f"reconcile ended with {code}: {output[-500:]}")
         run.calm()
         run.result.after = run.judge()
-        again = [text for at, text in embedded(site) if at >= began and text in held and text in run.texts]
+        again = [text for at, text in embedded(site.folder) if at >= began and text in held and text in run.texts]
         run.result.embedded["without need"] = len(again)
 
 
-def embedded(site: Site) -> list[tuple[float, str]]:
+def embedded(folder: Path) -> list[tuple[float, str]]:
     """When each text was embedded, by its hash."""
-    lines = [line.split() for path in (site.folder / "embedded").iterdir() for line in path.read_text().splitlines()]
+    lines = [line.split() for path in (folder / "embedded").iterdir() for line in path.read_text().splitlines()]
     return [(float(line[0]), line[1]) for line in lines if len(line) == 2]
 
 
