@@ -209,4 +209,4 @@ class SchemaMismatch(ConfigurationError):
 
 
 class CollectionMismatch(ConfigurationError):
-    """The existing collection has another vector size, distance or model."""
+    """The existing collection has another vector size, distance or model, or belongs to another store."""

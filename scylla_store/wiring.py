@@ -10,9 +10,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
+from scylla_store.belonging import made_store_id, store_id
 from scylla_store.breakers import Breaker, BreakingEmbedder, BreakingIndex
 from scylla_store.clock import SECOND, Clock, VersionClock, system_clock
 from scylla_store.conditional import ConditionalWriter
@@ -134,7 +136,7 @@ class Parts:
         if self.settings.index.url is not None:
             from scylla_store.index.server import QdrantServer
 
-            return QdrantServer(self.settings.index)
+            return QdrantServer(self.settings.index, store=lambda: store_id(self.database))
         from scylla_store.index.edge import QdrantEdge
 
         return QdrantEdge(Path(self.settings.path))
@@ -298,7 +300,7 @@ class Parts:
         They say so from before it is made: whoever is killed in between leaves an index that nobody would take for new.
         ClockSkew when one has to be made and this machine's clock is refused: since when it is rebuilt would be wrong.
         """
-        specification = self.specification
+        specification = replace(self.specification, store=self._own_id())
         is_new = not self.index.exists()
         if is_new:
             self.guard.check()
@@ -308,6 +310,11 @@ class Parts:
         self.index.setup(specification)
         if is_rebuilt:
             log.warning("The index was made anew, and there are documents: a reconciliation will rebuild it.")
+
+    def _own_id(self) -> str | None:
+        """What the collection knows this store by; none where database and index are one folder, which no other store has."""
+        is_one_folder = self.is_embedded and self._given_database is None and not self.settings.database.contact_points
+        return None if is_one_folder else made_store_id(self.database)
 
     def start(self) -> None:
         """Embedded mode says so, and starts to index what an earlier process left."""

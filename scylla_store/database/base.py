@@ -274,5 +274,10 @@ class Database(Protocol):
     def set_state(self, name: str, value: bytes) -> None:
         """Stores a small named value; the last writer wins."""
 
+    def first_state(self, name: str, value: bytes) -> bytes:
+        """Stores a small named value unless there is one, and returns the one that there is then: the same to all who call
+        it, also at once. A name that is stored in this way is not for `set_state`.
+        """
+
     def ping(self) -> float:
         """Seconds that the cheapest request took."""

@@ -77,11 +77,13 @@ class IndexSpecification:
 
     Attributes:
         ranges: how many range fields are declared. A collection gets the payload indexes of more when it is set up again.
+        store: the id of the store that it belongs to; None where none other can have it.
     """
 
     dimensions: int
     model: str
     ranges: int = field(default=0, compare=False)
+    store: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ class Index(Protocol):
     def setup(self, specification: IndexSpecification) -> bool:
         """Makes collection and payload indexes, idempotently; returns whether the collection was missing.
 
-        CollectionMismatch when it exists otherwise (size, distance, model), naming both.
+        CollectionMismatch when it exists otherwise (size, distance, model), naming both, or belongs to another store. One that
+        belongs to none yet is this store's from then on.
         """
 
     def points_of(self, items: Sequence[str], *, tokens: bool = True) -> dict[str, list[SeenPoint]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from scylla_store.belonging import check_owner
 from scylla_store.conditions import ALWAYS, Condition
 from scylla_store.errors import CollectionMismatch, IndexRefused, IndexUnavailable, StoreClosed
 from scylla_store.index.base import Along, IndexSpecification, Match, Point, Question, SeenPoint, Vector, in_order
@@ -46,7 +47,9 @@ class MemoryIndex:
             found = self._specification
             if found not in (None, specification):
                 raise CollectionMismatch(f"The collection was made for {found}; {specification} is needed")
-            self._specification = specification
+            owner = None if found is None else found.store
+            check_owner("The collection", owner, specification.store)
+            self._specification = replace(specification, store=owner or specification.store)
             return found is None
 
     def points_of(self, items: Sequence[str], *, tokens: bool = True) -> dict[str, list[SeenPoint]]:

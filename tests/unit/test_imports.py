@@ -21,6 +21,7 @@ PURE = {
     f"scylla_store.{name}"
     for name in (
         "arguments",
+        "belonging",
         "identity",
         "inspection",
         "rows",

@@ -178,6 +178,10 @@ class ScyllaDB:
         """See `Database.set_state`."""
         self._state.set_state(name, value)
 
+    def first_state(self, name: str, value: bytes) -> bytes:
+        """See `Database.first_state`."""
+        return self._state.first_state(name, value)
+
     def ping(self) -> float:
         """See `Database.ping`."""
         driver = self._session.driver

@@ -182,6 +182,20 @@ class State:
         time = max(self._clock(), (stored or 0) + 1)
         self._session.write("set_state", [bigint(time), value, text(name)])
 
+    def first_state(self, name: str, value: bytes) -> bytes:
+        """See `Database.first_state`. Whoever was not applied, or got no answer and calls again, reads what was."""
+        stored = self._settled(name)
+        if stored is None and self._session.apply("first_state", [value, text(name)]):
+            return value
+        return stored or self._settled(name) or value
+
+    def _settled(self, name: str) -> bytes | None:
+        """The value, after a conditional write in flight was settled."""
+        statement = self._session.bound("state", [text(name)])
+        statement.consistency_level = self._session.serial
+        rows = next(self._session.each([statement], self._session.deadline(), write=False))
+        return rows[0][0] if rows else None
+
 
 def _shard(namespace: Namespace) -> int:
     return hashlib.blake2b(labels(namespace), digest_size=1).digest()[0] % _SHARDS

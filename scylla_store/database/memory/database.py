@@ -220,6 +220,14 @@ class MemoryDatabase:
         with self._open():
             self.tables.set_state(name, value)
 
+    def first_state(self, name: str, value: bytes) -> bytes:
+        """See `Database.first_state`."""
+        with self._open():
+            stored = self.tables.state(name)
+            if stored is None:
+                self.tables.set_state(name, value)
+            return value if stored is None else stored
+
     def ping(self) -> float:
         """See `Database.ping`."""
         started = time.perf_counter()

@@ -161,6 +161,11 @@ class SQLite:
         self.connect()
         self._state.set_state(name, value)
 
+    def first_state(self, name: str, value: bytes) -> bytes:
+        """See `Database.first_state`."""
+        self.connect()
+        return self._state.first_state(name, value)
+
     def ping(self) -> float:
         """See `Database.ping`."""
         self.connect()

@@ -39,6 +39,7 @@ _RELEASE = "DELETE FROM leases WHERE name = ? AND owner = ?"
 
 _STATE = "SELECT value FROM state WHERE name = ?"
 _SET_STATE = "INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)"
+_FIRST_STATE = "INSERT OR IGNORE INTO state (name, value) VALUES (?, ?)"
 
 
 class Namespaces:
@@ -136,3 +137,9 @@ class State:
         """See `Database.set_state`."""
         with self._connections.writing() as connection:
             connection.execute(_SET_STATE, (name, value))
+
+    def first_state(self, name: str, value: bytes) -> bytes:
+        """See `Database.first_state`."""
+        with self._connections.writing() as connection:
+            connection.execute(_FIRST_STATE, (name, value))
+            return bytes(connection.execute(_STATE, (name,)).fetchone()[0])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import qdrant_edge as engine
 
+from scylla_store.belonging import check_owner
 from scylla_store.errors import CollectionMismatch
 from scylla_store.index.base import VECTOR, IndexSpecification
 from scylla_store.index.payloads import TENANT, indexed_fields
@@ -41,8 +42,7 @@ class Collection:
         shard = engine.EdgeShard.create(str(self._unfinished / self.shard.name), config)
         complete(shard, specification)
         shard.close()
-        record = {"format": _FORMAT, "model": specification.model, "dimensions": size, "distance": _DISTANCE}
-        (self._unfinished / self._record.name).write_text(json.dumps(record), encoding="utf-8")
+        (self._unfinished / self._record.name).write_text(_record(specification), encoding="utf-8")
         self._unfinished.rename(self._folder)
 
     def specification(self) -> IndexSpecification:
@@ -51,20 +51,35 @@ class Collection:
             record = json.loads(self._record.read_text(encoding="utf-8"))
             if record["format"] != _FORMAT or record["distance"] != _DISTANCE:
                 raise ValueError(f"format {record['format']}, distance {record['distance']}")
-            return IndexSpecification(int(record["dimensions"]), str(record["model"]))
+            return IndexSpecification(int(record["dimensions"]), str(record["model"]), store=record.get("store"))
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise CollectionMismatch(
                 f"{self._record} does not describe a collection of this version (format {_FORMAT}, {_DISTANCE}): {exc}"
             ) from exc
 
     def check(self, wanted: IndexSpecification) -> None:
-        """Raises CollectionMismatch unless it was made for this."""
+        """Raises CollectionMismatch unless it was made for this; what belongs to no store yet is this one's from now on."""
         found = self.specification()
         if found != wanted:
             raise CollectionMismatch(
                 f"The embedded index in {self._folder} was made for model {found.model!r} with {found.dimensions} "
                 f"dimensions, the embedder is {wanted.model!r} with {wanted.dimensions}: use that model, or another path"
             )
+        check_owner(f"The embedded index in {self._folder}", found.store, wanted.store)
+        if found.store != wanted.store:
+            anew = self._record.with_suffix(".new")
+            anew.write_text(_record(wanted), encoding="utf-8")
+            anew.replace(self._record)
+
+
+def _record(specification: IndexSpecification) -> str:
+    record = {
+        "format": _FORMAT,
+        "model": specification.model,
+        "dimensions": specification.dimensions,
+        "distance": _DISTANCE,
+    }
+    return json.dumps(record if specification.store is None else {**record, "store": specification.store})
 
 
 def complete(shard: engine.EdgeShard, specification: IndexSpecification) -> None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from scylla_store.belonging import check_owner
 from scylla_store.errors import IndexRefused, IndexUnavailable, StoreClosed
 from scylla_store.forks import follow
 from scylla_store.index.server.errors import translated
@@ -13,7 +14,7 @@ from scylla_store.settings.masking import masked
 from scylla_store.settings.options import IndexSettings
 
 if TYPE_CHECKING:
-    from qdrant_client import QdrantClient
+    from qdrant_client import QdrantClient, models
 
 T = TypeVar("T")
 
@@ -23,13 +24,14 @@ _inherited: list[object] = []
 class Connection:
     """Runs requests. Safe to use from several threads, and in a child after a fork."""
 
-    def __init__(self, settings: IndexSettings) -> None:
+    def __init__(self, settings: IndexSettings, store: Callable[[], str | None]) -> None:
         self.settings = settings
+        self._store = store
         self.server = f"{masked(settings.url or '')}, collection {settings.collection!r}"
         self._closed = False
         self._lock = threading.Lock()
         self._client: QdrantClient | None = None
-        self._dimensions: int | None = None
+        self._found: models.CollectionInfo | None = None
         follow(self)
 
     def connect(self) -> None:
@@ -54,7 +56,13 @@ class Connection:
             client.close()
 
     def call(self, request: Callable[[QdrantClient], T]) -> T:
-        """What the request returns; its failure is raised as an error of ours."""
+        """What a request to the collection returns, which is looked at before the first one; its failure is raised as an
+        error of ours. CollectionMismatch when it belongs to another store."""
+        self._collection()
+        return self.ask(request)
+
+    def ask(self, request: Callable[[QdrantClient], T]) -> T:
+        """The same for a request that may find no collection, or another's."""
         self.connect()
         client = self._client
         if client is None:
@@ -63,22 +71,38 @@ class Connection:
             with translated(self.server):
                 return request(client)
         except (IndexRefused, IndexUnavailable) as exc:
-            self._dimensions = None  # the collection may have been made anew
+            self._found = None  # the collection may have been made anew
             if self._closed:
                 raise StoreClosed from exc
             raise
 
     def dimensions(self) -> int:
-        """The size of the collection's vectors, which is read once."""
+        """The size of the collection's vectors."""
         from scylla_store.index.server.collection import dimensions_of
 
-        size = self._dimensions
+        size = dimensions_of(self._collection())
         if size is None:
-            size = self.call(lambda client: dimensions_of(client.get_collection(self.settings.collection)))
-            if size is None:
-                raise IndexUnavailable(f"The vector index ({self.server}) is not ours; run `scylla-store setup`")
-            self._dimensions = size
+            raise IndexUnavailable(f"The vector index ({self.server}) is not ours; run `scylla-store setup`")
         return size
+
+    def _collection(self) -> models.CollectionInfo:
+        """What the server says of it, read once, and anew after a failure."""
+        from scylla_store.index.server.collection import owner_of
+
+        found = self._found
+        if found is None:
+            found = self._ask_for_collection()
+            owner = owner_of(found)
+            if owner is not None:
+                check_owner(f"The collection {self.settings.collection!r}", owner, self._store())
+            self._found = found
+        return found
+
+    def _ask_for_collection(self) -> models.CollectionInfo:
+        try:
+            return self.ask(lambda client: client.get_collection(self.settings.collection))
+        except AssertionError as exc:  # what the client says to an empty answer
+            raise IndexUnavailable(f"The vector index ({self.server}) gave not the answer of a Qdrant server") from exc
 
     def _open(self) -> None:
         from scylla_store.index.server.client import check_version, open_client

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -29,10 +29,13 @@ class QdrantServer:
     """A collection on a Qdrant server. Safe to use from several threads, and in a child after a fork.
 
     Every request has `settings.timeout` of its own, so a call of many requests may take long, a silent server not.
+
+    Args:
+        store: tells the id of the store that uses it. It is asked when the collection has one, which must be the same.
     """
 
-    def __init__(self, settings: IndexSettings) -> None:
-        self._connection = Connection(settings)
+    def __init__(self, settings: IndexSettings, *, store: Callable[[], str | None] = lambda: None) -> None:
+        self._connection = Connection(settings, store)
         self._name = settings.collection
         self._is_replicated = settings.replication_factor > 1
 
@@ -44,12 +47,12 @@ class QdrantServer:
 
     def exists(self) -> bool:
         self.connect()
-        return self._connection.call(lambda client: client.collection_exists(self._name))
+        return self._connection.ask(lambda client: client.collection_exists(self._name))
 
     def setup(self, specification: IndexSpecification) -> bool:
         from scylla_store.index.server.collection import set_up
 
-        return self._connection.call(lambda client: set_up(client, self._connection.settings, specification))
+        return self._connection.ask(lambda client: set_up(client, self._connection.settings, specification))
 
     def points_of(self, items: Sequence[str], *, tokens: bool = True) -> dict[str, list[SeenPoint]]:
         from qdrant_client import models

@@ -207,3 +207,14 @@ def test_a_named_value_is_the_last_one_that_was_stored(database: Database) -> No
 
     assert database.state(name) == b"\xff" * 10_000
     assert database.state(name + "x") is None
+
+
+def test_of_many_first_values_of_a_name_one_is_stored_and_told_to_all(database: Database) -> None:
+    # Given a name that has none
+    name = uuid.uuid4().hex
+    # When many store one at the same time
+    with ThreadPoolExecutor(8) as pool:
+        told = set(pool.map(lambda number: database.first_state(name, b"%d" % number), range(8)))
+    # Then all are told the same, which is stored, and stays
+    assert told == {database.state(name)}
+    assert {database.first_state(name, b"later")} == told

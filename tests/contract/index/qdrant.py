@@ -33,9 +33,13 @@ class StrictQdrant:
 
     def factory(self, **settings: object) -> Callable[[], QdrantServer]:
         """Makes indexes of one fresh collection."""
-        options: dict[str, object] = {"url": self.url, "grpc_port": self.grpc_port, "collection": fresh_name()}
-        chosen = IndexSettings(**{**options, **settings})  # type: ignore[arg-type]
+        chosen = self.settings(**settings)
         return lambda: QdrantServer(chosen)
+
+    def settings(self, **settings: object) -> IndexSettings:
+        """Where it is, and a fresh collection."""
+        options: dict[str, object] = {"url": self.url, "grpc_port": self.grpc_port, "collection": fresh_name()}
+        return IndexSettings(**{**options, **settings})  # type: ignore[arg-type]
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -230,3 +231,35 @@ def test_both_halves_of_a_fork_go_on(strict_qdrant: StrictQdrant, prefer_grpc: b
     # Then both have
     assert set(keys(index)) == {"before", "child", "parent"}
     index.close()
+
+
+def test_who_uses_the_collection_of_another_store_is_refused_before_the_first_request(
+    strict_qdrant: StrictQdrant, client: QdrantClient
+) -> None:
+    # Given a collection that one store set up and uses
+    name = fresh_name()
+    settings = strict_qdrant.settings(collection=name)
+    index, other = QdrantServer(settings, store=lambda: "one"), QdrantServer(settings, store=lambda: "other")
+    index.setup(replace(SPECIFICATION, store="one"))
+    index.upsert([point()], at_most=NOW)
+    # When another one uses it, set up or not, then it reads and writes nothing
+    for request in (
+        lambda: stored(other),
+        lambda: other.upsert([point("b")], at_most=NOW),
+        lambda: other.delete([(point().id, str(point().payload["fingerprint"]))]),
+        other.ping,
+    ):
+        with pytest.raises(CollectionMismatch, match=f"{name}.*another store"):
+            request()
+    assert keys(index) == ["k"]
+    # And when its owner's name is taken off, as it was before there were any, it works for all, and the next setup takes it
+    client.update_collection(
+        name, metadata={"scylla_store": {"format": 1, "model": SPECIFICATION.model, "store": None}}
+    )
+    assert keys(other) == ["k"]
+    other.setup(replace(SPECIFICATION, store="other"))
+    assert client.get_collection(name).config.metadata == {
+        "scylla_store": {"format": 1, "model": SPECIFICATION.model, "store": "other"}
+    }
+    index.close()
+    other.close()

@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -127,3 +128,29 @@ def test_range_fields_that_are_declared_later_can_be_asked_after_the_next_setup(
     assert index.setup(IndexSpecification(DIMENSIONS, SPECIFICATION.model, ranges=2)) is False
     # Then the last part of the second one is a field that requests may ask for
     assert keys(index, where=Within("rank_1_3", above=5)) == ["b"]
+
+
+def test_a_collection_belongs_to_the_store_that_set_it_up(make_index: Callable[[], Index]) -> None:
+    # Given a collection of one store, with a point
+    index = make_index()
+    index.setup(replace(SPECIFICATION, store="one"))
+    index.setup(replace(SPECIFICATION, store="one"))
+    # When another one sets it up, then it is refused, and told what to do
+    with pytest.raises(
+        CollectionMismatch, match=r"store one.*this database is other.*index\.collection.*delete the collection"
+    ):
+        index.setup(replace(SPECIFICATION, store="other"))
+    # And it is the first one's as before
+    assert index.setup(replace(SPECIFICATION, store="one")) is False
+
+
+def test_a_collection_from_before_there_were_owners_is_taken_by_the_next_setup(make_index: Callable[[], Index]) -> None:
+    # Given a collection that belongs to none, with a point
+    index = make_index()
+    index.setup(SPECIFICATION)
+    # When a store sets it up
+    assert index.setup(replace(SPECIFICATION, store="one")) is False
+    # Then it keeps what it is, and is that one's
+    index.setup(replace(SPECIFICATION, store="one"))
+    with pytest.raises(CollectionMismatch, match="another store"):
+        index.setup(replace(SPECIFICATION, store="other"))

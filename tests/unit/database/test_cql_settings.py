@@ -63,6 +63,7 @@ def test_conditional_statements_are_told_apart() -> None:
     conditional = {statement.name for statement in statements().values() if statement.is_conditional}
     assert conditional == {
         "create_if_absent", "replace_if_same", "bar_if_absent", "delete_if_same", "take_lease", "take_lease_over", "release_lease",
+        "first_state",
     }  # fmt: skip
 
 

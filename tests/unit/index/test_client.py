@@ -18,15 +18,34 @@ from scylla_store.index.base import Match, Question
 from scylla_store.index.server import QdrantServer
 from scylla_store.settings.options import IndexSettings, TlsSettings
 
+_COLLECTION = {
+    "result": {
+        "status": "green",
+        "optimizer_status": "ok",
+        "segments_count": 1,
+        "config": {
+            "params": {},
+            "hnsw_config": {"m": 16, "ef_construct": 100, "full_scan_threshold": 10_000},
+            "optimizer_config": {"default_segment_number": 0, "flush_interval_sec": 5},
+        },
+        "payload_schema": {},
+    }
+}
+
 
 @contextmanager
-def server_of_version(version: str, encodings: list[str | None] | None = None, answer: object = None) -> Iterator[str]:
-    """URL of a server that only says its version, and `answer` to what is posted; it notes which encodings it was asked for."""
+def server_of_version(
+    version: str, encodings: list[str | None] | None = None, answer: object = None, collection: object = _COLLECTION
+) -> Iterator[str]:
+    """URL of a server that only says its version, `collection` to who asks for one, and `answer` to what is posted; it notes
+    which encodings it was asked for."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if encodings is not None:
                 encodings.append(self.headers["Accept-Encoding"])
+            if self.path.startswith("/collections/"):
+                return self.say(collection)
             self.say({"title": "qdrant - vector search engine", "version": version})
 
         def do_POST(self) -> None:
@@ -97,6 +116,15 @@ def test_an_answer_that_no_qdrant_gives_is_an_outage(answer: object) -> None:
     with server_of_version("1.18.3", answer=answer) as url:
         index = QdrantServer(IndexSettings(url=url))
         with pytest.raises(IndexUnavailable, match="not the answer of a Qdrant server"):
+            index.query([Question([1.0], None, 0, 1)])
+        index.close()
+
+
+@pytest.mark.parametrize("collection", [None, {}, {"result": None}, {"result": 5}], ids=str)
+def test_a_collection_that_no_qdrant_describes_is_an_outage(collection: object) -> None:
+    with server_of_version("1.18.3", collection=collection) as url:
+        index = QdrantServer(IndexSettings(url=url))
+        with pytest.raises(IndexUnavailable, match=r"Qdrant server|ValidationError"):
             index.query([Question([1.0], None, 0, 1)])
         index.close()
 
