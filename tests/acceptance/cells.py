@@ -16,7 +16,7 @@ from typing import Any
 
 HEAD = struct.Struct(">16sBBqq16s")
 REFRESH = struct.Struct(">16sq")
-DELETED, NOT_INDEXED = 1, 4
+DELETED, NOT_INDEXED, PATHS = 1, 4, 8
 
 Identity = tuple[tuple[str, ...], str]
 """Namespace and key."""
@@ -36,7 +36,8 @@ class StoredRow:
 
 @dataclass(frozen=True)
 class Document:
-    """What a row says. `value` is None when it is deleted; times are microseconds, `expires_at` None: never."""
+    """What a row says. `value` is None when it is deleted; times are microseconds, `expires_at` None: never; `paths` None: its
+    write named none."""
 
     version: int
     write_id: str
@@ -44,6 +45,7 @@ class Document:
     indexed: bool
     expires_at: int | None
     value: dict[str, Any] | None
+    paths: tuple[str, ...] | None = None
 
     def is_expired(self, now: int) -> bool:
         return self.expires_at is not None and self.expires_at <= now
@@ -75,7 +77,15 @@ def decode(row: StoredRow) -> Document:
         indexed=not flags & NOT_INDEXED,
         expires_at=None if expires_at == -1 else expires_at,
         value=None if deleted else _value(row.body, write_id, row_hash),
+        paths=_paths(row.head) if flags & PATHS else None,
     )
+
+
+def _paths(head: bytes) -> tuple[str, ...]:
+    try:
+        return tuple(json.loads(head[HEAD.size :]))
+    except (ValueError, TypeError) as exc:
+        raise Torn("the index spec is not a list of paths in JSON") from exc
 
 
 def _value(body: bytes | None, write_id: bytes, row_hash: bytes) -> dict[str, Any]:

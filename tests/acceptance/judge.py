@@ -44,7 +44,8 @@ _SHOWN = 10
 class Verdict:
     """What was counted, and every finding by its kind.
 
-    lost: an acknowledged write is not there; wrong: its version is there with another value or expiry; unexplained: nobody
+    lost: an acknowledged write is not there; wrong: its version is there with another value or expiry, or
+    its points say what they should not (points.py); unexplained: nobody
     wrote this; torn: a row cannot be decoded; uncleaned: an expired row is still there; missing, stale, incomplete,
     unembedded, orphan: see points.py; outbox: an intent is still waiting; dead: a dead letter.
     """
@@ -79,7 +80,7 @@ def judge(record: Sequence[Write], state: State, *, now: int) -> Verdict:
     verdict = Verdict()
     documents = _documents(state.rows, verdict)
     _judge_rows(record, documents, verdict, now)
-    examine(documents, state.points, verdict, now)
+    examine(documents, state.points, verdict, now, dimensions=state.dimensions)
     _judge_leftovers(state, verdict, now)
     verdict.counts.update(
         writes=len(record),

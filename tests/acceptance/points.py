@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tests.acceptance.cells import Document, Identity
+from tests.acceptance.identities import expected_id, expected_payload
+from tests.acceptance.passages import passage_fault, vector_fault
 from tests.acceptance.record import SECOND
 
 NEVER = 2**60
@@ -18,11 +20,12 @@ _AMBIGUOUS = 10 * SECOND
 
 @dataclass(frozen=True)
 class StoredPoint:
-    """A point as a scroll returns it."""
+    """A point as a scroll returns it. `vector`: the numbers, where they were read."""
 
     id: str
     payload: dict[str, Any]
     has_vector: bool
+    vector: tuple[Any, ...] | None = None
 
 
 class Findings(Protocol):
@@ -32,12 +35,19 @@ class Findings(Protocol):
 
 
 def examine(
-    documents: Mapping[Identity, Document], points: Iterable[StoredPoint], findings: Findings, now: int
+    documents: Mapping[Identity, Document],
+    points: Iterable[StoredPoint],
+    findings: Findings,
+    now: int,
+    *,
+    dimensions: int | None = None,
 ) -> None:
     """Adds what is wrong.
 
     missing: a live item has no point; stale: a point of another write; incomplete: not exactly the chunks 0 to count - 1;
-    unembedded: text without a vector, or a passage that is not in the row; orphan: a point of no live item.
+    unembedded: text without a vector, or a passage that is not in the row; orphan: a point of no live item; wrong: id, item,
+    slice, tenant or prefixes are not those of namespace and key, the chunks are not all of the text, or a vector is none of
+    `dimensions` finite numbers.
     An item that expired in the last seconds may be there or not.
     """
     groups: dict[Identity, list[StoredPoint]] = {}
@@ -56,7 +66,7 @@ def examine(
         if identity not in live and not (document and _expired_just_now(document, now)):
             findings.add("orphan", identity, f"{len(group)} points: {_why_dead(document, now)}")
     for identity, document in live.items():
-        for kind, why in _faults(document, groups.get(identity, [])):
+        for kind, why in _faults(document, groups.get(identity, []), identity, dimensions):
             findings.add(kind, identity, why)
 
 
@@ -76,7 +86,9 @@ def _why_dead(document: Document | None, now: int) -> str:
     )
 
 
-def _faults(document: Document, group: Sequence[StoredPoint]) -> list[tuple[str, str]]:
+def _faults(
+    document: Document, group: Sequence[StoredPoint], identity: Identity, dimensions: int | None
+) -> list[tuple[str, str]]:
     """What is wrong with the points of one live item."""
     if not group:
         return [("missing", f"version {document.version} has no point")]
@@ -95,7 +107,37 @@ def _faults(document: Document, group: Sequence[StoredPoint]) -> list[tuple[str,
         return [("incomplete", f"ordinals {ordinals} of {counts}")]
     if len({(point.payload["fingerprint"], point.payload["model"]) for point in group}) != 1:
         return [("stale", "its points differ in fingerprint or model")]
-    return _text_faults(document, group)
+    return (
+        _identity_faults(identity, group)
+        or _text_faults(document, group)
+        or _content_faults(document, group, dimensions)
+    )
+
+
+def _identity_faults(identity: Identity, group: Sequence[StoredPoint]) -> list[tuple[str, str]]:
+    """Whether the points are found where their item is looked for: computed from namespace and key, not believed."""
+    expected = expected_payload(*identity)
+    for point in group:
+        for name, value in expected.items():
+            if point.payload.get(name) != value:
+                return [("wrong", f"{name} is {point.payload.get(name)!r}, not {value!r}")]
+        ident = expected_id(expected["item"], point.payload["ordinal"])
+        if point.id != ident:
+            return [("wrong", f"chunk {point.payload['ordinal']} has the id {point.id}, not {ident}")]
+    return []
+
+
+def _content_faults(document: Document, group: Sequence[StoredPoint], dimensions: int | None) -> list[tuple[str, str]]:
+    chunks = [point.payload for point in group if point.has_vector]
+    why = passage_fault(document, chunks) if chunks else None
+    if why is not None:
+        return [("wrong", why)]
+    for point in group:
+        if point.vector is not None and dimensions is not None:
+            why = vector_fault(point.vector, dimensions)
+            if why is not None:
+                return [("wrong", f"chunk {point.payload['ordinal']}: {why}")]
+    return []
 
 
 def _text_faults(document: Document, group: Sequence[StoredPoint]) -> list[tuple[str, str]]:

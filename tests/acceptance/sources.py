@@ -6,8 +6,9 @@ import itertools
 import json
 import sqlite3
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from tests.acceptance.cells import StoredRow
 from tests.acceptance.points import StoredPoint
 
 _PAGE = 1000
+_SAMPLE = 1000
+"""About how many points are read with their vectors, spread over all."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,13 @@ class Waiting:
 
 @dataclass
 class State:
-    """Everything that database and index hold."""
+    """Everything that database and index hold; `dimensions`: numbers in a vector."""
 
     rows: list[StoredRow] = field(default_factory=list)
     points: list[StoredPoint] = field(default_factory=list)
     outbox: list[Waiting] = field(default_factory=list)
     letters: list[str] = field(default_factory=list)
+    dimensions: int | None = None
 
 
 def under(root: str, state: State) -> State:
@@ -45,6 +49,7 @@ def under(root: str, state: State) -> State:
         points=[point for point in state.points if (point.payload.get("namespace") or [root])[0] == root],
         outbox=[entry for entry in state.outbox if entry.item[0][0] == root],
         letters=state.letters,
+        dimensions=state.dimensions,
     )
 
 
@@ -55,7 +60,8 @@ def read_cluster(contact: str, keyspace: str, url: str, collection: str) -> Stat
         state = State(rows=[StoredRow(tuple(row[0]), *row[1:]) for row in rows if row[3] is not None])
         state.outbox = read_outbox(session)
         state.letters = [str(row[0]) for row in session.execute("SELECT id FROM dead_letters")]
-    state.points = list(_rest_points(url, collection))
+    state.points = _with_vectors(url, collection, list(_rest_points(url, collection)))
+    state.dimensions = _dimensions(url, collection)
     return state
 
 
@@ -113,6 +119,8 @@ def read_embedded(folder: Path) -> State:
     finally:
         connection.close()
     state.points = list(_edge_points(edge_folder(folder)))
+    sizes = Counter(len(point.vector) for point in state.points if point.vector is not None)
+    state.dimensions = next((size for size, _ in sizes.most_common(1)), None)
     return state
 
 
@@ -143,14 +151,40 @@ def _rest_points(url: str, collection: str) -> Iterator[StoredPoint]:
         yield StoredPoint(point["id"], payload, has_vector)
 
 
+def _with_vectors(url: str, collection: str, points: Sequence[StoredPoint]) -> list[StoredPoint]:
+    """The points, a sample of them with their vectors."""
+    bearing = [point.id for point in points if point.has_vector]
+    sample = bearing[:: max(1, len(bearing) // _SAMPLE)]
+    vectors: dict[str, tuple[Any, ...]] = {}
+    for start in range(0, len(sample), _PAGE // 4):
+        for point in _retrieve(url, collection, sample[start : start + _PAGE // 4]):
+            if point.get("vector"):
+                vectors[point["id"]] = _numbers(point["vector"])
+    return [replace(point, vector=vectors.get(point.id)) for point in points]
+
+
+def _dimensions(url: str, collection: str) -> int:
+    """As the collection was made."""
+    with urllib.request.urlopen(f"{url}/collections/{collection}", timeout=60) as response:
+        return int(json.load(response)["result"]["config"]["params"]["vectors"]["text"]["size"])
+
+
+def _numbers(vector: Any) -> tuple[Any, ...]:
+    return tuple(vector["text"] if isinstance(vector, dict) else vector)
+
+
 def _has_vector(url: str, collection: str, ident: str) -> bool:
-    body = json.dumps({"ids": [ident], "with_vector": True}).encode()
+    found = _retrieve(url, collection, [ident])
+    return bool(found and found[0].get("vector"))
+
+
+def _retrieve(url: str, collection: str, ids: Sequence[str]) -> list[dict[str, Any]]:
+    body = json.dumps({"ids": list(ids), "with_vector": True}).encode()
     request = urllib.request.Request(
         f"{url}/collections/{collection}/points", body, {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request, timeout=60) as response:
-        found = json.load(response)["result"]
-    return bool(found and found[0].get("vector"))
+        return list(json.load(response)["result"])
 
 
 def _scroll(url: str, collection: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -179,7 +213,8 @@ def _edge_points(folder: Path) -> Iterator[StoredPoint]:
                 qdrant_edge.ScrollRequest(offset=offset, limit=_PAGE, with_payload=True, with_vector=True)
             )
             for record in records:
-                yield StoredPoint(str(record.id), record.payload or {}, bool(record.vector))
+                vector = _numbers(record.vector) if record.vector else None
+                yield StoredPoint(str(record.id), record.payload or {}, bool(record.vector), vector)
             if offset is None:
                 return
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -84,6 +86,29 @@ def a_point_names_no_item(folder: Path) -> None:
         upsert(shard, ORPHAN, {"version": 1})
 
 
+def a_point_is_under_another_prefix(folder: Path) -> None:
+    with index(folder) as shard:
+        point = points(shard)[0]
+        apply(shard, "set_payload", [point.id], {"prefixes": [*point.payload["prefixes"][:1], "0" * 32]})
+
+
+def a_chunk_ends_too_early(folder: Path) -> None:
+    """What it holds is what it says, so that only the next one's start tells."""
+    with index(folder) as shard:
+        point = next(point for point in points(shard) if point.payload["path"] == "title")
+        start, title = point.payload["start"], a_title(folder, point.payload)
+        end = start + len(title[start:].split()[0])
+        hashed = hashlib.blake2b(title[start:end].encode(), digest_size=16).hexdigest()
+        apply(shard, "set_payload", [point.id], {"end": end, "text_hash": hashed})
+
+
+def a_title(folder: Path, payload: dict[str, Any]) -> str:
+    with database(folder) as connection:
+        rows = connection.execute("SELECT namespace, body FROM items WHERE key = ?", (payload["key"],))
+        body = next(body for namespace, body in rows if json.loads(namespace) == payload["namespace"])
+    return str(json.loads(body[16:])["title"])
+
+
 @pytest.mark.parametrize(
     ("plant", "kinds"),
     [
@@ -93,6 +118,8 @@ def a_point_names_no_item(folder: Path) -> None:
         (a_point_is_stale, {"stale"}),
         (a_point_is_an_orphan, {"orphan"}),
         (a_point_names_no_item, {"orphan"}),
+        (a_point_is_under_another_prefix, {"wrong"}),
+        (a_chunk_ends_too_early, {"wrong"}),
     ],
 )
 def test_a_defect_planted_in_a_real_store_is_found(copy: Path, plant: Callable[[Path], None], kinds: set[str]) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from scylla_store.identity import ItemId, item_digest, item_slice, namespace_digest, point_id, prefix_digests
+from scylla_store.points import text_hash
 from tests.acceptance import record
-from tests.acceptance.cells import HEAD, NOT_INDEXED, REFRESH, StoredRow
+from tests.acceptance.cells import HEAD, NOT_INDEXED, PATHS, REFRESH, StoredRow
 from tests.acceptance.judge import judge
 from tests.acceptance.operations import Plan
 from tests.acceptance.points import NEVER, StoredPoint
@@ -31,7 +33,7 @@ class World:
 
     def __init__(self) -> None:
         self.record = [written(VALUE)]
-        self.state = State(rows=[row(VALUE)], points=[point(0), point(1)])
+        self.state = State(rows=[row(VALUE)], points=[point(0), point(1)], dimensions=2)
 
     def judged(self) -> dict[str, int]:
         return {kind: len(found) for kind, found in judge(self.record, self.state, now=NOW).findings.items()}
@@ -61,19 +63,29 @@ def row(
 ) -> StoredRow:
     body = json.dumps(value).encode()
     flags |= value is None
+    flags |= PATHS
     head = HEAD.pack(write_id, 1, flags, version, expires_at, hashlib.blake2b(body, digest_size=16).digest())
+    head += b'["text"]'
     return StoredRow(NAMESPACE, key, version, head, None if value is None else write_id + body)
 
 
 def point(ordinal: int, *, count: int = 2, key: str = "k", **changes: Any) -> StoredPoint:
     start, end = (0, 9) if ordinal == 0 else (9, 18)
     text = VALUE["text"][start:end]
+    item = item_digest(ItemId(NAMESPACE, key))
     payload = {
-        "namespace": list(NAMESPACE), "key": key, "item": f"item of {key}", "version": VERSION, "write": (b"w" * 16).hex(),
+        "namespace": list(NAMESPACE), "key": key, "item": item, "slice": item_slice(item),
+        "tenant": namespace_digest(NAMESPACE[:1]), "prefixes": prefix_digests(NAMESPACE),
+        "version": VERSION, "write": (b"w" * 16).hex(),
         "fingerprint": "f", "model": "m", "expires_at": NEVER, "ordinal": ordinal, "count": count, "path": "text",
-        "start": start, "end": end, "text_hash": hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
+        "start": start, "end": end, "text_hash": text_hash(text),
     }  # fmt: skip
-    return StoredPoint(f"{key}/{ordinal}", {**payload, **changes}, has_vector=True)
+    return StoredPoint(point_id(item, ordinal), {**payload, **changes}, has_vector=True, vector=(0.6, 0.8))
+
+
+def passage(ordinal: int, start: int, end: int, **changes: Any) -> StoredPoint:
+    """A chunk that holds what it says, from `start` to `end`."""
+    return point(ordinal, start=start, end=end, text_hash=text_hash(VALUE["text"][start:end]), **changes)
 
 
 def test_a_state_that_fits_the_record_is_clean() -> None:
@@ -186,6 +198,67 @@ def no_vector(world: World) -> None:
     world.state.points[0] = replace(point(0), has_vector=False)
 
 
+def another_prefix(world: World) -> None:
+    prefixes = [*prefix_digests(NAMESPACE)[:1], namespace_digest(("docs", "bob"))]
+    world.state.points = [point(0, prefixes=prefixes), point(1, prefixes=prefixes)]
+
+
+def a_prefix_less(world: World) -> None:
+    world.state.points[1] = point(1, prefixes=prefix_digests(NAMESPACE)[1:])
+
+
+def another_tenant(world: World) -> None:
+    world.state.points[0] = point(0, tenant=namespace_digest(("other",)))
+
+
+def another_slice(world: World) -> None:
+    world.state.points[0] = point(0, slice=(point(0).payload["slice"] + 1) % 4096)
+
+
+def another_item(world: World) -> None:
+    world.state.points = [point(0, item="0" * 32), point(1, item="0" * 32)]
+
+
+def another_id(world: World) -> None:
+    world.state.points[0] = replace(point(0), id=point_id(point(0).payload["item"], 7))
+
+
+def a_gap_between_chunks(world: World) -> None:
+    world.state.points[1] = passage(1, 13, 18)
+
+
+def the_end_is_in_no_chunk(world: World) -> None:
+    world.state.points[1] = passage(1, 9, 13)
+
+
+def the_beginning_is_in_no_chunk(world: World) -> None:
+    world.state.points[0] = passage(0, 4, 9)
+
+
+def a_text_is_in_no_chunk(world: World) -> None:
+    world.state.points = [passage(0, 0, 9, count=1)]
+
+
+def a_chunk_beyond_the_text(world: World) -> None:
+    world.state.points[1] = passage(1, 9, 19)
+
+
+def a_chunk_of_no_text(world: World) -> None:
+    world.state.points[1] = point(1, path="summary")
+
+
+def a_short_vector(world: World) -> None:
+    world.state.points[1] = replace(point(1), vector=(1.0,))
+
+
+def no_number_in_a_vector(world: World) -> None:
+    world.state.points[1] = replace(point(1), vector=(0.6, float("nan")))
+
+
+def nothing_in_a_vector(world: World) -> None:
+    world.state.points[1] = replace(point(1), vector=(0.6, None))
+
+
 def anchor_for_text(world: World) -> None:
     world.state.points = [replace(point(0, count=1, text_hash="", path=None), has_vector=False)]
 
@@ -252,6 +325,21 @@ def dead_letter(world: World) -> None:
         (stale_expiry, {"stale": 1}),
         (another_text, {"unembedded": 1}),
         (no_vector, {"unembedded": 1}),
+        (another_prefix, {"wrong": 1}),
+        (a_prefix_less, {"wrong": 1}),
+        (another_tenant, {"wrong": 1}),
+        (another_slice, {"wrong": 1}),
+        (another_item, {"wrong": 1}),
+        (another_id, {"wrong": 1}),
+        (a_gap_between_chunks, {"wrong": 1}),
+        (the_end_is_in_no_chunk, {"wrong": 1}),
+        (the_beginning_is_in_no_chunk, {"wrong": 1}),
+        (a_text_is_in_no_chunk, {"wrong": 1}),
+        (a_chunk_beyond_the_text, {"wrong": 1}),
+        (a_chunk_of_no_text, {"wrong": 1}),
+        (a_short_vector, {"wrong": 1}),
+        (no_number_in_a_vector, {"wrong": 1}),
+        (nothing_in_a_vector, {"wrong": 1}),
         (anchor_for_text, {"unembedded": 1}),
         (orphan_of_no_row, {"orphan": 1}),
         (orphan_of_a_deleted_row, {"orphan": 1}),
