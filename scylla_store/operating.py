@@ -66,9 +66,11 @@ class Operating(Lifecycle):
         """Has every document under the prefix looked after again; returns how many.
 
         Points that are right stay as they are, and no text is embedded twice. Dead letters stay: see `dead_letters.replay`.
+        ClockSkew while this machine's clock is refused: what it files would be due at another time.
         """
         namespace = checked_namespace(prefix, argument="prefix", prefix=True)
         parts = self._started()
+        parts.guard.check()
         return resync(parts.database, parts.reader, parts.clock.now, namespace)
 
     def health(self) -> dict[str, Health]:

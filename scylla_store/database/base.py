@@ -87,7 +87,8 @@ class OutboxSummary:
 class Waiting:
     """Items that have an intent which waits (an expiry only once it is due), and since when the oldest waits (as above).
 
-    `exact`: whether these are all; when not, they are those that are due first.
+    `exact`: whether these are all, but for those that a writer, paused for minutes, filed behind what drains have passed, for at
+    most an hour; when not, they are those that are due first.
     """
 
     items: frozenset[ItemId]

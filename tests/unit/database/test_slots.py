@@ -388,6 +388,18 @@ def test_what_waits_is_found_at_once_however_far_the_watermark_is_behind() -> No
     assert drain.tables.read == {(key.slot, key.shard) for key in (old, new)}
 
 
+def test_a_whole_count_sees_what_a_paused_writer_filed_behind_the_watermark() -> None:
+    # Given a drain that passed the slot in which a writer then files that was paused since it drew its version
+    drain = Drain()
+    drain.now = START + 10 * MINUTE
+    drain.sweep()
+    old = filed(drain, START + MINUTE)
+    # When everything is counted, before the hourly pass finds it
+    summary = drain.outbox.summary(None)
+    # Then it is in the count
+    assert (summary.pending, summary.exact, summary.oldest_filed_at) == (1, True, old.due - 30 * SECOND)
+
+
 def test_notes_of_slots_that_are_empty_by_now_are_read_up_to_a_bound() -> None:
     # Given the notes of a backlog of two days that was worked off, and a row that waits
     drain = Drain()

@@ -439,6 +439,44 @@ def test_resync_has_everything_under_the_prefix_looked_after_again(tmp_path: Pat
         assert store.resync(()) == 3
 
 
+def test_resync_tells_how_many_documents_there_are_and_looks_after_deleted_ones_too(tmp_path: Path) -> None:
+    # Given documents of which one is deleted, one expired
+    with TestingStore(tmp_path) as store:
+        store.put_many([Put(("a",), f"k{number}", {"text": "tea"}) for number in range(4)])
+        store.put(("a",), "expired", {"text": "tea"}, ttl=60)
+        store.drain()
+        store.delete(("a",), "k0")
+        store.drain()
+        store.clock.advance(61)
+        # When they are looked after again
+        filed = store.resync(("a",))
+        # Then those are counted that a reader finds, and the others have an intent too
+        assert filed == store.count(("a",), exact=True) == 3
+        assert store.status(exact=True).pending >= 5
+
+
+def test_a_machine_whose_clock_is_refused_files_no_resync() -> None:
+    # Given a document, and a machine an hour ahead
+    core = Core()
+    core.put("tea")
+    core.clock.advance(60)
+    ahead = SettableClock(core.clock() + 3600 * SECOND)
+    store = ScyllaStore(
+        core.settings,
+        database=core.database,
+        index=core.index,
+        embedder=core.embedder,
+        dispatcher=core.dispatcher,
+        clock=ahead,
+    )
+    before = core.refs()
+    # When it is told to have everything looked after again, then it is refused, and nothing is filed
+    with pytest.raises(ClockSkew):
+        store.resync(())
+    assert core.refs() == before
+    store.close()
+
+
 def test_an_embedded_store_compares_by_itself_every_interval(tmp_path: Path) -> None:
     # Given a document whose points were lost behind everybody's back
     def store(**reconcile: float) -> ScyllaStore:
