@@ -36,7 +36,9 @@ class FaultyDatabase(Faulty):
         return cells
 
     def compare_and_set(self, expected: bytes | None, mutation: Mutation) -> bool:
-        """One step, at a time of any node. When its answer is lost it may lie in wait, which no plain read shows."""
+        """One step, at a time of any node. When its answer is lost it may lie in wait, which no plain read shows, or a node
+        that hung may begin with it only later.
+        """
 
         def apply() -> bool:
             accepted = self._accepted(expected, mutation)
@@ -54,7 +56,8 @@ class FaultyDatabase(Faulty):
             raise OutcomeUnknown("simulated: lies in wait")
 
         is_hidden = not self._faults.calm and self._faults.scheduler.chance(self._faults.hides)
-        return bool(self._faults.request("database.compare_and_set", hide if is_hidden else apply))
+        until = min(intent.filed_at for intent in mutation.intents) + self._faults.patience
+        return bool(self._faults.request("database.compare_and_set", hide if is_hidden else apply, until=until))
 
     def _accepted(self, expected: bytes | None, mutation: Mutation) -> Mutation | None:
         self._faults.settle()

@@ -34,7 +34,7 @@ class Acknowledged:
 
 
 class Judge:
-    """Looks at the stores themselves."""
+    """Looks at the stores themselves. `is_cured`: whatever could not be embedded can be now."""
 
     def __init__(
         self,
@@ -50,11 +50,14 @@ class Judge:
         self._index = index
         self._recipe = recipe
         self._written = written
+        self.is_cured = False
         self._embedder = HashingEmbedder(dimensions)
 
     def over(self, database: MemoryDatabase) -> Judge:
         """The same judge of another database."""
-        return Judge(self.items, database, self._index, self._recipe, self._written, self._embedder.dimensions)
+        other = Judge(self.items, database, self._index, self._recipe, self._written, self._embedder.dimensions)
+        other.is_cured = self.is_cured
+        return other
 
     def row(self, item: ItemId) -> Row | None:
         return decode(self._database.read([item]).get(item))
@@ -72,7 +75,8 @@ class Judge:
     def check(self, writes: Sequence[Acknowledged], now: int, *, letters: bool, innocents: bool = True) -> None:
         """Raises AssertionError with what is wrong.
 
-        `letters`: whether documents may have ended as dead letters; `innocents`: also those that only died with their worker.
+        `letters`: whether documents may have ended as dead letters; `innocents`: also those that only died with their worker,
+        or of which attempts were counted that nobody could give back.
         """
         for item in self.items:
             row = self.row(item)
@@ -112,11 +116,11 @@ class Judge:
             assert letter.write_id == row.head.write_id, f"{item.key} has the letter of another write"
             assert row.is_live(now), f"{item.key} has a letter and nothing to embed"
             assert self._is_dead(row), f"{item.key} has a letter without a mark"
-            assert innocents or _is_bad(row), f"{item.key} has a letter for what is no fault of it"
+            assert innocents or is_bad(row), f"{item.key} has a letter for what is no fault of it"
         elif row is not None:
             assert not self._is_dead(row), f"{item.key} has a mark without a letter"
-            if row.is_live(now):
-                assert not _is_bad(row), f"{item.key} cannot be embedded and has no letter"
+            if row.is_live(now) and not self.is_cured:
+                assert not is_bad(row), f"{item.key} cannot be embedded and has no letter"
 
     def _is_dead(self, row: Row) -> bool:
         return row.letter is not None and unstamp(row.letter, row.id)[0] == row.head.write_id
@@ -175,7 +179,7 @@ class Watch:
                 self.harm.append(f"{len(lost)} right points of {item.key} were harmed")
 
 
-def _is_bad(row: Row) -> bool:
+def is_bad(row: Row) -> bool:
     """Whether its text cannot be embedded."""
     text = str(row.value())
     return POISON in text or DEADLY in text

@@ -21,6 +21,7 @@ _SHOWN = 150
 """Lines at both ends of a trace."""
 
 Place = tuple[str, str, int]
+Blocks = tuple[Block, ...]
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,7 @@ class Run:
     @property
     def size(self) -> tuple[int, int, int]:
         """What shrinks: decisions that are not the simplest, steps, and how far the decisions are from the simplest."""
-        numbers = (number for block in (*self.script.blocks, self.script.calm) for number in block)
-        return self.script.decisions, self.steps, sum(numbers)
+        return self.script.decisions, self.steps, sum(self.script.numbers)
 
     def __str__(self) -> str:
         return f"{self.steps} steps, {self.switches} switches, {self.script.decisions} decisions"
@@ -122,26 +122,28 @@ class _Shrinker:
     def round(self) -> bool:
         """Tries everything once; returns whether that helped."""
         before = self.best.size
-        self._sweep(_left_out, first=1)
-        self._sweep(_made_simple, first=0)
-        self._try(replace(self.best.script, calm=()))
-        self._sweep_numbers()
+        for act in (0, 1):
+            self._sweep(act, _left_out, first=1)
+            self._sweep(act, _made_simple, first=0)
+            self._try(replace(self.best.script, calm=()))
+            self._sweep_numbers(act)
         return self.best.size < before
 
-    def _sweep(self, change: Callable[[Script, int, int], Script], first: int) -> None:
-        size = max(1, len(self.best.script.blocks) // 2)
+    def _sweep(self, act: int, change: Callable[[Blocks, int, int], Blocks], first: int) -> None:
+        size = max(1, len(self.best.script.act(act)) // 2)
         while size:
             start = first
-            while start < len(self.best.script.blocks):
-                if not self._try(change(self.best.script, start, start + size)):
+            while start < len(self.best.script.act(act)):
+                changed = change(self.best.script.act(act), start, start + size)
+                if not self._try(self.best.script.with_act(act, changed)):
                     start += size
             size //= 2
 
-    def _sweep_numbers(self) -> None:
-        for position in range(len(self.best.script.blocks)):
-            for number in range(len(self.best.script.blocks[position])):
-                for changed in _lowered(self.best.script, position, number):
-                    if self._try(changed):
+    def _sweep_numbers(self, act: int) -> None:
+        for position in range(len(self.best.script.act(act))):
+            for number in range(len(self.best.script.act(act)[position])):
+                for changed in _lowered(self.best.script.act(act), position, number):
+                    if self._try(self.best.script.with_act(act, changed)):
                         break
 
     def _try(self, script: Script) -> bool:
@@ -155,23 +157,23 @@ class _Shrinker:
         return True
 
 
-def _left_out(script: Script, start: int, end: int) -> Script:
-    return replace(script, blocks=script.blocks[:start] + script.blocks[end:])
+def _left_out(blocks: Blocks, start: int, end: int) -> Blocks:
+    return blocks[:start] + blocks[end:]
 
 
-def _made_simple(script: Script, start: int, end: int) -> Script:
-    simple: tuple[Block, ...] = tuple(() for _ in script.blocks[start:end])
-    return replace(script, blocks=script.blocks[:start] + simple + script.blocks[end:])
+def _made_simple(blocks: Blocks, start: int, end: int) -> Blocks:
+    simple: Blocks = tuple(() for _ in blocks[start:end])
+    return blocks[:start] + simple + blocks[end:]
 
 
-def _lowered(script: Script, position: int, number: int) -> Iterator[Script]:
-    """The script with one number at 0, and one lower."""
-    if position >= len(script.blocks) or number >= len(script.blocks[position]):
+def _lowered(blocks: Blocks, position: int, number: int) -> Iterator[Blocks]:
+    """The blocks with one number at 0, and one lower."""
+    if position >= len(blocks) or number >= len(blocks[position]):
         return
-    block = script.blocks[position]
+    block = blocks[position]
     for value in {0, block[number] - 1} if block[number] > 0 else ():
         changed = (*block[:number], value, *block[number + 1 :])
-        yield replace(script, blocks=(*script.blocks[:position], changed, *script.blocks[position + 1 :]))
+        yield (*blocks[:position], changed, *blocks[position + 1 :])
 
 
 def _place(error: Exception) -> Place:

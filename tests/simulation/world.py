@@ -17,11 +17,12 @@ from scylla_store.database.base import Mutation
 from scylla_store.database.memory import MemoryDatabase
 from scylla_store.drain import Scope
 from scylla_store.errors import StoreError
-from scylla_store.identity import ItemId
-from scylla_store.index.base import IndexSpecification
+from scylla_store.identity import ItemId, item_digest
+from scylla_store.index.base import IndexSpecification, Point
 from scylla_store.index.memory import MemoryIndex
 from scylla_store.intents import IntentKey
 from scylla_store.items import Item, Put
+from scylla_store.letters import DeadLetter
 from scylla_store.points import Recipe
 from scylla_store.receipts import Receipt
 from scylla_store.reconcile import Reconciler
@@ -34,7 +35,8 @@ from tests.simulation.choices import Choices, Script
 from tests.simulation.contending import BRIEF, Contest
 from tests.simulation.database import FaultyDatabase
 from tests.simulation.faults import DEADLY, POISON, Faults, Faulty, FaultyEmbedder
-from tests.simulation.judge import Acknowledged, Judge, Watch
+from tests.simulation.judge import Acknowledged, Judge, Watch, is_bad
+from tests.simulation.operating import Operators
 from tests.simulation.scheduler import SECOND, Actor, Crash, Scheduler
 from tests.simulation.shape import SKEW, Shape
 
@@ -57,8 +59,8 @@ class World:
     Args:
         seed: decides everything.
         everything: also what only a reconciliation repairs: a worker dies whose intents another one holds, requests take
-            effect after their sender gave up, filing again fails. An intent of repair for each item, filed at the end,
-            stands for the reconciliation.
+            effect after their sender gave up, filing again fails, an older index comes back. There is a reconciliation
+            at the end.
         script: decides instead of the seed, but for ids and jitter.
         kind: of world (`Shape.drawn`), any when it is None.
     """
@@ -88,12 +90,13 @@ class World:
             slow=shape.slow,
             hides=shape.hides,
             nodes=shape.nodes,
+            patience=int(SETTINGS.sync.margin * SECOND) - SKEW,
         )
         self.scheduler.ticks = shape.ticks
         self.scheduler.sleepiness = shape.sleepiness
         self.longest_ttl = 0.0
         self.broker = Broker(self.scheduler, self.faults, int(SETTINGS.sync.time_limit * SECOND))
-        self.database = MemoryDatabase(clock=lambda: self.scheduler.now)
+        self.database = MemoryDatabase(clock=self.faults.time)
         self.index = MemoryIndex()
         self.offsets: dict[str, int] = {}
         self.acknowledged: list[Acknowledged] = []
@@ -107,16 +110,17 @@ class World:
         )
         self.contest = Contest(self.scheduler, self.faults, self.items)
         self.snapshot: dict[ItemId, Cells] = {}
+        self.index_copy: list[Point] | None = None
 
     def run(self) -> None:
         """One schedule: trouble, calm, judgement."""
         with _seeded(self.seed, lambda: self.scheduler.now / SECOND):
             self._trouble()
             self._calm()
-            innocents = self.everything or self.shape.kill_rate > 0
-            self.judge.check(
-                self.acknowledged, self.scheduler.now, letters=self.shape.is_poisonous, innocents=innocents
-            )
+            self._check()
+            letters = {letter.id: letter for letter in self.database.letters(after=None, limit=10)}
+            if letters:
+                self._try_letters_again(letters)
             assert not self.watch.harm, self.watch.harm
             assert not self.faults.shadowed, f"conditional writes of {self.faults.shadowed} were hidden behind what they replaced"
             assert self.everything or not self.faults.hidden, "a conditional write still lies in wait"
@@ -127,6 +131,10 @@ class World:
                 self._much_later()
             if self.everything and self.scheduler.chance(0.5):
                 self._restore()
+
+    def _check(self) -> None:
+        innocents = self.everything or self.shape.kill_rate > 0 or self.faults.miscounted > 1
+        self.judge.check(self.acknowledged, self.scheduler.now, letters=self.shape.is_poisonous, innocents=innocents)
 
     def _trouble(self) -> None:
         self.index.setup(IndexSpecification(DIMENSIONS, self.parts("setup").embedder.name))
@@ -146,6 +154,31 @@ class World:
             self._spawn(f"reconciler{number}", lambda parts, name: self._reconcile(parts, 1 + operations // 2))
         self.scheduler.before_resume = self._disturb
         self.scheduler.run()
+
+    def _try_letters_again(self, letters: dict[str, DeadLetter]) -> None:
+        """The second act: operators at the letters, sometimes after a cure, while there is trouble again, and writers too."""
+        chance = self.scheduler.chance
+        self.scheduler.random.begin_act()
+        self.faults.calm = False
+        self.held.clear()
+        self.faults.is_cured = self.judge.is_cured = chance(0.6)
+        operators = Operators(self.scheduler, self.database, self.settings.sync, letters)
+        for number in range(1 + chance(0.3)):
+            self._spawn(f"operator{number}", lambda parts, _: operators.act(parts, 2))
+        for number in range(2):
+            self._spawn(f"worker{number}", lambda parts, name: self._work(parts, name, 8))
+        self._spawn("drain0", lambda parts, name: self._drain(parts, 5))
+        if chance(0.3):
+            self._spawn("writer0", lambda parts, name: self._write(parts, name, 1))
+        self.scheduler.run()
+        self._calm()
+        self._check()
+        for letter in letters.values():
+            row = self.judge.row(letter.item)
+            if row is not None and row.head.write_id == letter.write_id and row.is_live(self.scheduler.now):
+                is_sure = not self.everything and not self.shape.kill_rate
+                can_be_embedded = self.faults.is_cured or not is_bad(row)
+                operators.check(letter, can_be_embedded=can_be_embedded, is_sure=is_sure)
 
     def parts(self, name: str) -> Parts:
         """Collaborators of one process, with a clock of its own."""
@@ -369,6 +402,8 @@ class World:
         chance, choose = self.scheduler.chance, self.scheduler.random
         if chance(0.01):
             self.snapshot = self.database.read(self.items)
+        if self.everything and chance(0.01):
+            self._keep_or_restore_index()
         self.faults.flush_old()
         if self.faults.late_requests and chance(0.05):
             self.faults.happen_late()
@@ -380,6 +415,20 @@ class World:
             self._set_clock(actor.name)
         if chance(self.shape.kill_rate) and self._may_die(actor.name):
             self._kill(actor)
+
+    def _keep_or_restore_index(self) -> None:
+        """Somebody copies the index, or brings the copy back, under everybody's hands."""
+        found = self.index.points_of([item_digest(item) for item in self.items])
+        points = [point for seen in found.values() for point in seen]
+        marks = [(point.id, point.fingerprint) for point in points]
+        if self.index_copy is None or self.scheduler.chance(0.5):
+            vectors = self.index.vectors(marks)
+            self.index_copy = [Point(point.id, vectors.get(point.id), point.payload) for point in points]
+            return
+        self.scheduler.note("  the index is an older one")
+        self.scheduler.happened("index restored")
+        self.index.delete(marks)
+        self.index.upsert(self.index_copy, at_most=self.scheduler.now + _DAY)
 
     def _kill(self, actor: Actor) -> None:
         actor.doomed = True
@@ -409,7 +458,7 @@ class World:
         others: set[IntentKey] = {
             ref.intent.key for other, message in self.held.items() if other != name for ref in message.refs
         }
-        return bool(set(self.database.tables.get(sorted(own))) - others)
+        return bool(set(self.database.tables.get(sorted(own))) - others - self.faults.acked_late())
 
     # -- afterwards
 
@@ -485,7 +534,7 @@ class World:
         """The database comes back from a backup, older than the index; a reconciliation makes them equal."""
         rows = {item: cells for item, cells in self.snapshot.items() if cells.head is not None}
         self.scheduler.note(f"restored: { ({item.key: cells.version for item, cells in rows.items()}) }")
-        self.database = MemoryDatabase(clock=lambda: self.scheduler.now)
+        self.database = MemoryDatabase(clock=self.faults.time)
         self.database.setup()
         for item, cells in rows.items():
             self.database.write([Mutation(item, cells.version, cells.head or b"", cells.body)])
