@@ -127,7 +127,9 @@ class Writer:
                 f"created_at must lie between 1970 and 2255; it is {created_at} microseconds since 1970"
             )
         if until is not None and until > LAST_MOMENT:
-            raise ValidationError("expires_at must lie before the year 10000 in UTC; without it a document never expires")
+            raise ValidationError(
+                "expires_at must lie before the year 10000 in UTC; without it a document never expires"
+            )
         return replace(change, created_at=created_at, until=until, yields=yields)
 
     def check_delete(self, namespace: object, key: object, argument: str = "") -> Change:
@@ -254,13 +256,18 @@ class Writer:
     ) -> list[StoreError | None]:
         """Writes that took too long: a worker may have acknowledged their intents before the rows were there.
 
-        So may rows of writes whose answer was lost. A write that cannot be filed again has failed.
+        So may rows of writes whose answer was lost, which the database's batch log may bring only later: these are due when
+        that must be over. A write that cannot be filed again has failed.
         """
         now = self._clock.now()
         firsts = [mutation.intents[0] for mutation in mutations]
+        dues = [now if error is None else now + self._margin for error in errors]
         try:
             self._database.outbox.file(
-                [new_intent(one.item, one.write_id, one.version, Kind.AGAIN, now=now, due=now) for one in firsts]
+                [
+                    new_intent(one.item, one.write_id, one.version, Kind.AGAIN, now=now, due=due)
+                    for one, due in zip(firsts, dues, strict=True)
+                ]
             )
         except StoreError as exc:
             return [error or exc for error in errors]

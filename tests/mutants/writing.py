@@ -36,6 +36,15 @@ WRITING: tuple[Mutant, ...] = (
         kind="early",
     ),
     mutant(
+        "a late write whose answer was lost is looked for at once",
+        "It is late already.",
+        "writes.py",
+        "        dues = [now if error is None else now + self._margin for error in errors]\n",
+        "        dues = [now for _ in errors]\n",
+        _WRITES,
+        unseen="so slow a write, whose batch is cut, and a worker before the batch log: one schedule in 60,000",
+    ),
+    mutant(
         "patience is the whole margin",
         "The margin is what the worker waits, so it is what the writer may take; clocks differ, though.",
         "writes.py",

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,6 +21,7 @@ from scylla_store.errors import (
     PartialFailure,
     StoreError,
 )
+from scylla_store.identity import ItemId
 from scylla_store.intents import Kind
 from scylla_store.items import Put
 from scylla_store.testing import SettableClock
@@ -123,6 +129,47 @@ def test_so_does_a_slow_write_whose_answer_was_lost(core: Core) -> None:
         core.put(parts=core.parts)
 
     assert len(core.refs(Kind.AGAIN)) == 1
+
+
+def test_what_a_slow_write_whose_answer_was_lost_left_to_the_batch_log_is_indexed(core: Core) -> None:
+    # Given a slow write of which the intents are there, and the row is not yet
+    lost: list[Mutation] = []
+
+    @contextmanager
+    def writing(ids: Sequence[ItemId]) -> Iterator[Any]:
+        with core.database.writing(ids) as target:
+            yield SimpleNamespace(heads=target.heads, floor=target.floor, commit=commit)
+
+    def commit(mutations: Sequence[Mutation]) -> list[StoreError]:
+        core.clock.advance(60)
+        lost.extend(mutations)
+        core.database.outbox.file([intent for mutation in mutations for intent in mutation.intents])
+        return [OutcomeUnknown("cut")]
+
+    core.db.writing = writing  # type: ignore[method-assign]
+    with pytest.raises(OutcomeUnknown):
+        core.put(parts=core.parts)
+
+    # When the outbox is worked off at once, and the batch log brings the row within the margin
+    settle(core)
+    assert core.points() == []
+    core.clock.advance(core.settings.sync.margin / 2)
+    settle(core)
+    core.database.write([replace(mutation, intents=()) for mutation in lost])
+    core.clock.advance(core.settings.sync.margin)
+    settle(core)
+
+    # Then it is in the index
+    assert len(core.points()) == 1
+    assert core.refs() == []
+
+
+def settle(core: Core) -> None:
+    """The drain, and all that it sends."""
+    core.dispatcher.sent.clear()
+    core.parts.drain.run()
+    for refs in core.dispatcher.sent:
+        core.work(*refs)
 
 
 def test_a_slow_write_that_cannot_be_filed_again_has_failed(core: Core) -> None:
