@@ -65,6 +65,7 @@ class InProcessExecutor:
         self._backlog: collections.deque[Sequence[Ref]] = collections.deque()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._is_busy = False
         self._announced_busy = False
         self._pid = os.getpid()
 
@@ -90,6 +91,11 @@ class InProcessExecutor:
     def backlog(self) -> int:
         """How many tasks wait."""
         return len(self._tasks) + len(self._backlog)
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a task waits or is in its hands, or it opens the index, for which a model may have to be loaded."""
+        return self._is_busy or self.backlog() > 0
 
     def close(self, timeout: float = 1.2) -> None:
         """Ends after the task at hand, or leaves it to the outbox; twice is fine."""
@@ -127,7 +133,7 @@ class InProcessExecutor:
                     due = time.monotonic() + CATCH_UP_WITHIN
                 task = self._next()
                 if task is not None:
-                    engine.work(task)
+                    self._work(engine, task)
                 if task is None or time.monotonic() >= due:
                     current = engine.data_version()
                     engine.catch_up(Scope.DUE if current == version else Scope.NEW)
@@ -141,7 +147,14 @@ class InProcessExecutor:
                 log.exception("Indexing in this process failed; it goes on in %s s.", self._tick)
                 self._wait(self._tick)
 
+    def _work(self, engine: Engine, task: Sequence[Ref]) -> None:
+        try:
+            engine.work(task)
+        finally:
+            self._is_busy = False
+
     def _open(self, engine: Engine) -> bool:
+        self._is_busy = True
         try:
             engine.open()
         except EmbeddedIndexBusy as exc:
@@ -151,6 +164,8 @@ class InProcessExecutor:
                 log.info("%s", exc)
                 self._announced_busy = True
             return False
+        finally:
+            self._is_busy = False
         return True
 
     def _next(self) -> Sequence[Ref] | None:
@@ -159,6 +174,7 @@ class InProcessExecutor:
             if not self.backlog() and not self._closed:
                 self._changed.wait(self._tick)
             tasks = self._tasks or self._backlog
+            self._is_busy = bool(tasks)
             return tasks.popleft() if tasks else None
 
     def _clear(self) -> None:

@@ -107,7 +107,8 @@ def wait_for_index(
 ) -> int:
     """Waits until nothing is pending; returns how many writes still are, when the time is over or nothing moves any more.
 
-    On a cluster, where each drain counts anew, nothing moves when two drains saw the same.
+    On a cluster, where each drain counts anew, nothing moves when two drains saw the same. While this process itself is at
+    work something moves: a slow model, or one that is being loaded, may take longer than any pause between two retries.
 
     Args:
         seconds: longest wait.
@@ -121,7 +122,7 @@ def wait_for_index(
     while pending and monotonic() < min(deadline, moved_at + max(_STALLED, drains)):
         sleep(min(_POLL, seconds))
         before, pending = pending, _pending(store, monotonic() - begun)
-        if pending != before:
+        if pending != before or getattr(store.parts.dispatcher, "is_at_work", False):
             moved_at = monotonic()
         if report is not None:
             report(pending)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from scylla_store import ScyllaStore
 from scylla_store.cli.invocation import wait_for_index
 from scylla_store.clock import SECOND
 from scylla_store.drain import Scope
+from scylla_store.settings.options import Settings
 from scylla_store.testing import TestingStore
 from tests.unit.test_batch import NS, Site
+
+_PATIENCE = 20.0
 
 
 def seen_by_a_drain(store: TestingStore) -> int:
@@ -91,3 +96,61 @@ def test_in_embedded_mode_nothing_moves_when_nothing_does_for_five_seconds(tmp_p
         assert wait_for_index(store, 60.0, sleep=time.sleep, monotonic=time.now) == 1
 
         assert 5 <= time.now() < 6
+
+
+class HeldModel:
+    """An embedder that works on a text until it may end."""
+
+    name, dimensions = "held", 2
+
+    def __init__(self) -> None:
+        self.is_at_work = threading.Event()
+        self.may_end = threading.Event()
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        self.is_at_work.set()
+        assert self.may_end.wait(_PATIENCE)
+        return [[1.0, 0.0] for _ in texts]
+
+
+def test_in_embedded_mode_a_model_that_takes_long_is_waited_for(tmp_path: Path) -> None:
+    # Given a store whose thread is at work on a text, for longer than nothing may move
+    model = HeldModel()
+    with ScyllaStore(Settings(path=str(tmp_path)), embedder=model) as store:
+        receipt = store.put(NS, "k", {"text": "tea"})
+        assert model.is_at_work.wait(_PATIENCE)
+        passed: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            passed.append(seconds)
+            if len(passed) == 30:
+                model.may_end.set()
+                receipt.wait(_PATIENCE)
+
+        # When somebody waits for the index, then until that is done
+        assert wait_for_index(store, 60.0, sleep=sleep, monotonic=lambda: float(len(passed))) == 0
+        assert len(passed) == 30
+
+
+def test_in_embedded_mode_the_first_load_of_a_model_is_waited_for(tmp_path: Path) -> None:
+    # Given a store whose model is just being loaded
+    model = HeldModel()
+    loads = threading.Event()
+
+    def load() -> HeldModel:
+        loads.set()
+        assert model.may_end.wait(_PATIENCE)
+        return model
+
+    with ScyllaStore(Settings(path=str(tmp_path)), embedder=load) as store:
+        receipt = store.put(NS, "k", {"text": "tea"})
+        assert loads.wait(_PATIENCE)
+        passed: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            passed.append(seconds)
+            if len(passed) == 30:
+                model.may_end.set()
+                receipt.wait(_PATIENCE)
+
+        assert wait_for_index(store, 60.0, sleep=sleep, monotonic=lambda: float(len(passed))) == 0
