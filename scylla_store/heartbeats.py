@@ -41,6 +41,7 @@ class Pulse:
         process: host and process id.
         acked: intents that it has brought to an end since it started.
         troubles: by name ("clock", "index", "embedder") why it does not work now.
+        since: when it started; 0 where a version of the library beats that does not say so.
     """
 
     id: str = ""
@@ -48,6 +49,7 @@ class Pulse:
     process: str = ""
     acked: int = 0
     troubles: Mapping[str, str] = field(default_factory=dict)
+    since: int = 0
 
 
 class Heart:
@@ -71,6 +73,7 @@ class Heart:
         self._pid = os.getpid()
         self._id = uuid.uuid4().hex
         self._acked = 0
+        self._since = self._clock()
 
     def count(self, acked: int) -> None:
         """Adds to what this process has brought to an end."""
@@ -81,8 +84,9 @@ class Heart:
         """Shows that this process is alive."""
         self._notice_fork()
         troubles = self._troubles()
-        now = self._clock() - self._guard.skew
-        pulse = Pulse(self._id, now, process_name(), self._acked, troubles)
+        skew = self._guard.skew
+        now = self._clock() - skew
+        pulse = Pulse(self._id, now, process_name(), self._acked, troubles, self._since - skew)
         self._replace(now, {pulse.id: asdict(pulse)})
 
     def stop(self) -> None:

@@ -139,9 +139,17 @@ def count_letters(database: Database, begun: LetterCount) -> LetterCount:
 
 def _samples(before: Outlook, alive: Sequence[Pulse], summary: DrainSummary) -> list[Sample]:
     """The window, with a new sample. What a process acked after its last heartbeat and before its death is not in it."""
-    acked = sum(max(0, pulse.acked - before.acked.get(pulse.id, 0)) for pulse in alive)
+    acked = sum(_acked_since(before, pulse) for pulse in alive)
     young = [sample for sample in before.samples if summary.at - WINDOW * SECOND <= sample.at < summary.at]
     return [*young, Sample(summary.at, acked, summary.pending, summary.exact)]
+
+
+def _acked_since(before: Outlook, pulse: Pulse) -> int:
+    """What it acked since the last look. Whoever is new to us and older than that was away, or the database was: nobody knows when
+    it acked what."""
+    if pulse.id not in before.acked and pulse.since < before.at:
+        return 0
+    return max(0, pulse.acked - before.acked.get(pulse.id, 0))
 
 
 def _troubles(alive: Sequence[Pulse]) -> list[Trouble]:

@@ -211,6 +211,29 @@ def test_a_worker_that_started_anew_counts_from_nothing_and_not_below() -> None:
     assert status(core).workers == 1
 
 
+def test_a_worker_that_comes_back_has_not_done_its_lifes_work_since() -> None:
+    # Given a worker that has acked a million, and goes on with one a second
+    core = cluster()
+    core.parts.heart.count(1_000_000)
+    for _ in range(4):
+        core.parts.heart.beat()
+        drain(core)
+        core.clock.advance(10)
+        core.parts.heart.count(10)
+    # When the database was away for half a minute, and the first drain comes before the heartbeat
+    core.clock.advance(30)
+    drain(core)
+    for _ in range(2):
+        core.clock.advance(10)
+        core.parts.heart.count(10)
+        core.parts.heart.beat()
+        drain(core)
+    # Then the rate is not above what it was
+    rate = status(core).rate
+    assert rate is not None
+    assert 0.3 < rate <= 1.0
+
+
 def test_dead_letters_are_counted_by_reason() -> None:
     core = cluster()
     bury(core, ["BadVector"] * 3 + ["DocumentFailed"] * 2)
