@@ -149,7 +149,8 @@ class Metrics:
 
             try:
                 prefix = sanitised(self._settings.statsd_prefix)
-                self._client = StatsClient(self._settings.statsd_host, self._settings.statsd_port, prefix)
+                host, port = self._settings.statsd_host, self._settings.statsd_port
+                self._client = StatsClient(host, port, prefix, ipv6=":" in host)
             except OSError as exc:
                 self._try_after = time.monotonic() + _PAUSE
                 log.warning("Metrics are off for %s s, StatsD cannot be reached: %s", _PAUSE, exc)

@@ -221,8 +221,9 @@ class Parts:
     @made_once
     def drain(self) -> Drain:
         return Drain(
-            self.database, self.dispatcher, self.settings, self.clock.now, self.guard.check, alone=self.is_embedded
-        )
+            self.database, self.dispatcher, self.settings, self.clock.now, self.guard.check,
+            alone=self.is_embedded and not self.has_workers,
+        )  # fmt: skip
 
     @made_once
     def reconciler(self) -> Reconciler:

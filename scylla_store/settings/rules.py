@@ -9,6 +9,7 @@ from typing import Any
 
 from scylla_store.errors import ValidationError
 from scylla_store.paths import ANY, parse
+from scylla_store.settings.brokers import is_broker
 from scylla_store.ttls import broken_defaults
 
 Values = Mapping[str, Any]
@@ -97,6 +98,12 @@ RULES = (
         ("index.tls.verify", "index.prefer_grpc"),
         lambda verify, grpc: verify or not grpc,
         "index.tls.verify must be true when index.prefer_grpc is",
+    ),
+    Rule(
+        ("celery.broker_url",),
+        is_broker,
+        "celery.broker_url must be the URL of a broker that Celery knows (redis, rediss, sentinel, amqp, …), with a port "
+        "from 1 to 65535",
     ),
     Rule(
         # Celery's Redis backend refuses such a URL when it is first used.

@@ -46,7 +46,10 @@ HTTP_URL = Shape(
     "a URL such as http://localhost:6333, without user and password (index.api_key is for that)",
 )
 URL = Shape(r"[A-Za-z][A-Za-z0-9+.-]*://\S*", "a URL such as redis://localhost:6379/0")
-DSN = Shape(r"https?://[^\s@]+@\S+", "a DSN such as https://key@host/1")
+DSN = Shape(
+    rf"https?://[^\s@/]+@({_HOST}|\[[0-9A-Fa-f:.]+\]){_PORT}(/[^\s?#]*)?/[0-9]+",
+    "a DSN such as https://key@host/1, with the number of its project at the end",
+)
 DOTTED_PATH = Shape(_DOTTED, "a dotted path such as 'package.module:function'")
 EMBEDDER = Shape(
     rf"wordllama|hashing|{_DOTTED}", "'wordllama', 'hashing' or a dotted path such as 'package.module:attribute'"

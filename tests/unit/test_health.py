@@ -15,8 +15,8 @@ from scylla_store.database.base import ClockReading
 from scylla_store.drain import dispatch_lifetime
 from scylla_store.errors import ClockSkew, IndexUnavailable
 from scylla_store.health import Examination, Health
-from scylla_store.settings.options import BreakerSettings, CelerySettings
-from scylla_store.summary import DrainFailure, store_failure
+from scylla_store.settings.options import BreakerSettings, CelerySettings, Settings
+from scylla_store.summary import DrainFailure, load_summary, store_failure
 from scylla_store.testing import FailingEmbedder, NonsenseEmbedder, TestingStore
 from tests.unit.core import SETTINGS, Core, raises
 
@@ -107,6 +107,18 @@ def test_a_broker_that_lost_its_data_is_shown_until_all_of_it_was_sent_again() -
     core.clock.advance(lifetime)
     core.parts.drain.run()
     assert line(core, "drain").state == "ok"
+
+
+def test_a_drain_is_seen_also_where_workers_index_into_a_folder(tmp_path: Path) -> None:
+    # Given a broker, and no server for the index
+    settings = Settings(celery=CelerySettings(broker_url="memory://"))
+    with TestingStore(tmp_path, settings=settings) as store:
+        assert "no drain ran yet" in str(store.health()["drain"].reason)
+        # When a drain has run
+        store.parts.drain.run()
+        # Then health and status know of it
+        assert store.health()["drain"].state == "ok"
+        assert load_summary(store.parts.database) is not None
 
 
 def test_a_drain_that_fails_says_why_and_where() -> None:

@@ -217,6 +217,19 @@ def test_a_count_of_nothing_is_not_sent(metrics: Metrics, receiver: socket.socke
     assert receiver.recv(1000) == b"shop_1.sync.acked:1|c"
 
 
+def test_metrics_arrive_at_an_address_of_ipv6() -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp:
+        try:
+            udp.bind(("::1", 0))
+        except OSError as exc:
+            pytest.skip(f"this machine has no IPv6: {exc}")
+        udp.settimeout(5)
+        sender = Metrics(MonitoringSettings(statsd_host="::1", statsd_port=udp.getsockname()[1], statsd_prefix="shop"))
+        sender.count("sync.acked", 2)
+        sender.close()
+        assert udp.recv(1000) == b"shop.sync.acked:2|c"
+
+
 def test_an_unknown_host_is_said_once_and_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
     lost = Metrics(MonitoringSettings(statsd_host="no-such-host.invalid"))
     lost.count("a")

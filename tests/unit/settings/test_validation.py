@@ -96,6 +96,10 @@ def test_a_value_of_another_type_is_refused_with_the_name_and_the_rule(option: O
         {"celery__broker_url": "localhost:6379"},
         {"celery__queue": "two words"},
         {"monitoring__sentry_dsn": "https://host/1"},
+        {"monitoring__sentry_dsn": "https://key@host"},
+        {"monitoring__sentry_dsn": "https://key@host/shop"},
+        {"monitoring__sentry_dsn": "https://key@host:99999/1"},
+        {"monitoring__sentry_dsn": "https://key@/1"},
         {"monitoring__statsd_host": "http://host"},
         {"path": ""},
         {"path": "  "},
@@ -168,10 +172,24 @@ def test_a_rule_between_options_names_both(overrides: dict[str, Any], message: s
         {"celery__result_backend": "rediss://r/1", "celery__tls__enabled": True},
         {"celery__result_backend": "rediss://r/1?ssl_cert_reqs=required"},
         {"celery__broker_url": "sentinel://a:26379;sentinel://b:26379"},
+        {"celery__broker_url": "redis://"},
+        {"celery__broker_url": "sqla+sqlite:///broker.db"},
+        {"celery__broker_url": "sqs://key:secret@"},
+        {"monitoring__sentry_dsn": "https://key@sentry.example:9000/prefix/12"},
+        {"monitoring__sentry_dsn": "http://key:secret@[::1]/1"},
+        {"monitoring__statsd_host": "::1"},
     ],
 )
 def test_what_keeps_the_rules_is_taken(overrides: dict[str, Any]) -> None:
     load(**overrides)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["foo://x", "http://x/1", "redis://x:99999/0", "redis://x:port", "redis://[x", "redis://a;foo://b", "redis://x:0"],
+)
+def test_a_broker_that_celery_does_not_know_or_with_a_port_that_is_none_is_refused(url: str) -> None:
+    assert "celery.broker_url must be the URL of a broker that Celery knows" in broken(celery__broker_url=url)
 
 
 @pytest.mark.parametrize("section", ["database", "index", "celery"])
