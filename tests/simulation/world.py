@@ -111,6 +111,7 @@ class World:
         self.contest = Contest(self.scheduler, self.faults, self.items)
         self.snapshot: dict[ItemId, Cells] = {}
         self.index_copy: list[Point] | None = None
+        self._is_index_older = False
 
     def run(self) -> None:
         """One schedule: trouble, calm, judgement."""
@@ -425,6 +426,7 @@ class World:
             vectors = self.index.vectors(marks)
             self.index_copy = [Point(point.id, vectors.get(point.id), point.payload) for point in points]
             return
+        self._is_index_older = True
         self.scheduler.note("  the index is an older one")
         self.scheduler.happened("index restored")
         self.index.delete(marks)
@@ -481,8 +483,14 @@ class World:
         self._set_clock("calm worker")
 
     def _repair(self) -> None:
-        """One reconciliation, when whoever was killed in one has lost its lease and every change is old enough."""
+        """One reconciliation, when whoever was killed in one has lost its lease and every change is old enough.
+
+        After an index came back that is older there is a `setup` first (docs/runbooks.md): it goes on with nothing then that
+        was compared before.
+        """
         self.scheduler.now += 60 * SECOND
+        if self._is_index_older:
+            self._calm_worker.rebuild.set_up()
         report = self._calm_worker.reconciler.run(full=self.scheduler.chance(0.5), patience=0.0)
         self.scheduler.note(f"reconciliation: {report.kinds()}, {report.in_flight} in flight")
 
