@@ -80,7 +80,7 @@ def markdown(command: str, tally: Tally) -> str:
         "Of two conditional writers that replace the same state one wins, and every increment of a counter counts once.",
         "",
         "Writes may take effect after their senders gave up: acks, bookkeeping and conditional writes in all schedules, every other",
-        "one too in those with all faults, in which older copies of the index and of the database come back as well. Where documents",
+        "one but that of a letter too in those with all faults, in which older copies of index and database come back as well. Where documents",
         "became dead letters there is a second act: operators replay and discard them, some after a cure, while it all goes wrong again.",
         "What was discarded last must stay so, with no text in the index; what was tried again and can be embedded must be there, and its letter gone.",
         "",
