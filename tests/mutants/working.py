@@ -161,6 +161,6 @@ WORKING: tuple[Mutant, ...] = (
         "        refs = self._file(letters, Kind.REPAIR)\n",
         "        refs: Sequence[Ref] = []\n",
         "tests/unit/test_dead_letters.py",
-        unseen="not every schedule has an operator, and a discard meets the end of a replay seldom",
+        kind="poisoned",
     ),
 )
