@@ -129,7 +129,8 @@ class DeadLetters:
         So each is looked at once more, behind its mark and also when this process ends before it.
         """
         refs = self._file(letters, Kind.REPAIR)
-        given_up = [replace(letter, discarded=True, timestamp=letter.timestamp + 1) for letter in letters]
+        now = self._clock.version()  # a replay that fails at this moment writes its letter with the time it is then
+        given_up = [replace(letter, discarded=True, timestamp=max(letter.timestamp + 1, now)) for letter in letters]
         for letter in given_up:
             self._database.bury(letter)
         rows = self._database.read([letter.item for letter in given_up], body=False)

@@ -11,6 +11,7 @@ from scylla_store.failures import Failure
 from scylla_store.hangs import Hangs
 from scylla_store.index.base import Index, Vector
 from scylla_store.jobs import Job, Run
+from scylla_store.leftovers import Leftovers
 from scylla_store.points import Recipe
 from scylla_store.settings.options import Settings
 
@@ -29,8 +30,10 @@ class Embedding:
         self._recipe = recipe
         self._clock = clock
         self._limit = int(settings.sync.time_limit * SECOND)
-        self._last_call = min(int(settings.embedder.timeout * SECOND), self._limit // 2)
+        # A call may wait for its turn as long as for its answer.
+        self._last_call = min(2 * int(settings.embedder.timeout * SECOND), self._limit // 2)
         self._hangs = Hangs()
+        self._leftovers = Leftovers()
 
     def known(self, jobs: Iterable[Job]) -> dict[str, Vector]:
         """Vectors by text hash that points of the items have already; read before any point is deleted."""
@@ -46,18 +49,36 @@ class Embedding:
         texts = {ident: text for (ident, _), text in known.items()}
         return {texts[ident]: vector for ident, vector in self._index.vectors(list(known)).items()}
 
-    def add(self, jobs: Iterable[Job], vectors: dict[str, Vector], run: Run) -> None:
-        """Adds what the jobs lack, call by call: the shortest jobs first, and no call that may end too late, but one at least."""
+    def add(self, jobs: Sequence[Job], vectors: dict[str, Vector], run: Run) -> None:
+        """Adds what the jobs lack, call by call: the shortest jobs first, and no call that may end too late, but one at least.
+
+        What was made for jobs that do not get all of theirs, because the time is over or the embedder went away, is kept
+        for the next run.
+        """
         shortest_first = sorted((_lacking(job, vectors) for job in jobs), key=len)
         missing = {text_hash: text for lacking in shortest_first for text_hash, text in lacking.items()}
-        for batch in batches(missing.items(), self._embedder.max_batch_items, self._embedder.max_batch_bytes):
-            if run.has_embedded and self._clock() > run.deadline - self._last_call:
+        vectors.update(self._leftovers.take(missing))
+        made: dict[str, Vector] = {}
+        try:
+            self._make([pair for pair in missing.items() if pair[0] not in vectors], made, run, alone=len(jobs) == 1)
+        finally:
+            vectors.update(made)
+            if any(text_hash not in vectors for text_hash in missing):
+                self._leftovers.keep({text_hash: vectors[text_hash] for text_hash in missing if text_hash in vectors})
+            elif made:
+                self._hangs.answered()
+
+    def _make(self, texts: list[tuple[str, str]], made: dict[str, Vector], run: Run, *, alone: bool) -> None:
+        """A job alone may use the time to the end: if its last call ends too late, nobody else loses anything."""
+        longest = 0
+        for batch in batches(texts, self._embedder.max_batch_items, self._embedder.max_batch_bytes):
+            began = self._clock()
+            if run.has_embedded and began > run.deadline - (longest if alone else self._last_call):
                 return
             run.has_embedded = True
-            hashes, texts = zip(*batch, strict=True)
-            vectors.update(zip(hashes, self._embedder.embed(list(texts)), strict=True))
+            made.update(zip([key for key, _ in batch], self._embedder.embed([text for _, text in batch]), strict=True))
             run.outcome.embedded += len(batch)
-            self._hangs.answered()
+            longest = max(longest, self._clock() - began)
 
     def late(self, jobs: Sequence[Job], vectors: dict[str, Vector], run: Run) -> list[Job]:
         """Those whose vectors are not there in time."""

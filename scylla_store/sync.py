@@ -201,8 +201,14 @@ class Sync:
     def _embed(self, jobs: list[Job], vectors: dict[str, Vector], run: Run) -> list[Job]:
         """The first half of step 7. Returns the jobs that have their vectors in time."""
         began = self._clock()
-        is_alone = len(jobs) == 1
-        jobs = self._bisect(jobs, lambda some: self._embedding.add(some, vectors, run), run)
+        is_alone, embedded = len(jobs) == 1, run.outcome.embedded
+        try:
+            jobs = self._bisect(jobs, lambda some: self._embedding.add(some, vectors, run), run)
+        except Exception as exc:
+            if is_alone or not is_outage(exc) or run.outcome.embedded == embedded:
+                raise
+            log.warning("The embedder went away in the middle of a run, which goes on with what it has: %s", exc)
+            jobs = [job for job in jobs if not job.ended]
         late = self._embedding.late(jobs, vectors, run)
         failure = self._embedding.overtime(late[0], began) if late and is_alone else None
         if failure is not None:
@@ -232,6 +238,8 @@ class Sync:
         if not jobs or self._clock() <= run.deadline:
             return False
         log.warning("A sync ran into its time limit; %d items are left to the outbox.", len(jobs))
+        if len(jobs) > 1:
+            run.outcome.late.update(job.item for job in jobs)
         return True
 
     def _delete(self, jobs: Iterable[Job], which: Callable[[Job], list[tuple[str, str]]]) -> None:

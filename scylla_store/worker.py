@@ -35,12 +35,15 @@ log = logging.getLogger(__name__)
 _MAY_BE_RENAMED = (Kind.REPAIR, Kind.REPLAY, Kind.AGAIN)
 """What is filed beside the write of the row, which has intents of its own until it is indexed."""
 
-_LATE = Failure.of(EmbeddingOvertime("There was no time left to embed it beside others: it goes alone the next time"))
+_LATE = Failure.of(EmbeddingOvertime("There was no time left for it beside others: it goes alone the next time"))
 
 
 @dataclass
 class WorkReport:
-    """What one task did. `retry` holds refs that a short retry may help; the outbox has them too."""
+    """What one task did. `retry` holds refs that a short retry may help; the outbox has them too.
+
+    `found` has the errors that the outbox had, `kept` those among them and of this task that no wait overwrites.
+    """
 
     acked: int = 0
     waiting: int = 0
@@ -50,7 +53,12 @@ class WorkReport:
     error: str | None = None
     postpone: int = field(default=0, repr=False)
     deadline: int = field(default=0, repr=False)
+    found: dict[IntentKey, str | None] = field(default_factory=dict, repr=False)
     kept: dict[IntentKey, str | None] = field(default_factory=dict, repr=False)
+
+    def error_of_wait(self, key: IntentKey, error: str | None) -> str | None:
+        """What the outbox says of a ref that waits because of `error`: what was there before, when that says more."""
+        return self.kept.get(key, error or self.found.get(key))
 
 
 class Worker:
@@ -139,6 +147,7 @@ class Worker:
         if not counted:
             return refs
         entries = self._database.outbox.get([ref.intent.key for ref in counted])
+        report.found = {key: entry.error for key, entry in entries.items()}
         report.kept = {key: entry.error for key, entry in entries.items() if self._is_kept(entry)}
         counted = [
             replace(ref, attempts=entries[ref.intent.key].attempts, again=True)
@@ -205,7 +214,7 @@ class Worker:
         left = [replace(ref, attempts=ref.attempts - 1) if ref.again else ref for ref in left]
         late = [ref for ref in left if ref.intent.item in outcome.late]
         others = [ref for ref in left if ref.again and ref.intent.item not in outcome.late]
-        later = self._clock.now() + max(_micro(self._settings.backoff), report.postpone)
+        later = self._clock.now() + _micro(self._settings.backoff)
         if late:
             report.error = _LATE.message
             self._note(late, later, report.error, report, first_failed_at=None)
@@ -221,6 +230,7 @@ class Worker:
             message = report.error = failed.failure.message
             log.warning("Indexing item %s failed, attempt %d: %s", item_digest(item), attempts, message)
             own = [replace(ref, attempts=attempts, again=True) for ref in own]
+            report.kept |= {ref.intent.key: message for ref in own}
             if failed.failure.is_permanent or attempts >= self._settings.max_attempts:
                 self._bury(item, own, failed, report, attempts)
                 continue
@@ -236,7 +246,7 @@ class Worker:
         When the outbox cannot be told, the drain comes back on its own.
         """
         report.retry += refs if at_once else []
-        later = self._clock.now() + max(delay, report.postpone)
+        later = self._clock.now() + max(delay, report.postpone if at_once else 0)
         self._note(refs, later, report.error, report, first_failed_at=first_failed_at)
 
     def _note(
@@ -251,7 +261,7 @@ class Worker:
                         ref.intent.key,
                         later,
                         ref.attempts,
-                        error if first_failed_at is not None else report.kept.get(ref.intent.key, error),
+                        error if first_failed_at is not None else report.error_of_wait(ref.intent.key, error),
                         entry.first_failed_at or first_failed_at,
                     )
                     for ref in refs
@@ -280,6 +290,7 @@ class Worker:
                 self._write_letter(item, refs, failed, cells, report, attempts)
             else:
                 report.waiting += len(refs)
+                refs = [replace(ref, attempts=attempts) for ref in refs]
                 self._try_later(refs, _micro(self._settings.backoff), report, first_failed_at=None)
         except Exception as exc:
             if not is_outage(exc):
@@ -288,6 +299,9 @@ class Worker:
 
     def _begin_anew(self, refs: list[Ref], cells: Cells | None, report: WorkReport) -> None:
         report.error = None
+        for ref in refs:
+            report.found.pop(ref.intent.key, None)
+            report.kept.pop(ref.intent.key, None)
         refs = [replace(self._named(ref, cells), attempts=0, again=True) for ref in refs]
         self._try_later(refs, _micro(self._settings.backoff), report, first_failed_at=None)
 

@@ -350,6 +350,25 @@ def test_a_discard_wins_over_a_replay_that_is_ending_at_that_moment(ends: str) -
     assert core.refs() == []
 
 
+def test_a_discard_wins_over_a_replay_that_fails_at_that_moment() -> None:
+    # Given a replay whose worker has looked for an earlier letter, which is not given up then
+    core = moody()
+    buried(core)
+    letters = letters_of(core)
+    letters.replay("all")
+    replay = core.refs(Kind.REPLAY)
+    core.db.after["letter"] = lambda: letters.discard("all")
+    core.clock.advance(1)
+
+    # When it fails again
+    core.work(*replay)
+    core.work(*core.refs())
+
+    # Then it is given up all the same
+    assert letter_of(core).discarded
+    assert core.refs() == []
+
+
 @pytest.mark.parametrize("command", ["replay", "discard"])
 def test_a_machine_whose_clock_is_refused_files_nothing(command: str) -> None:
     core = moody()

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from scylla_store.clock import SECOND
 from scylla_store.embedders import HashingEmbedder
-from scylla_store.errors import IndexUnavailable
+from scylla_store.errors import EmbedderTimeout, EmbedderUnavailable, IndexUnavailable
 from scylla_store.identity import ItemId
 from scylla_store.index.base import Vector
 from scylla_store.intents import Bookkeeping, Ref
+from scylla_store.leftovers import Leftovers
 from scylla_store.testing import FailingEmbedder, SettableClock
 from tests.unit.core import OTHER, SETTINGS, START, Core, raises
 
@@ -70,11 +72,11 @@ def test_a_batch_that_takes_longer_than_a_run_is_indexed_in_parts_and_no_text_tw
     report = core.work(*refs)
 
     # Then what was embedded before it is too late is indexed, and the others are told to go alone
-    assert (report.acked, report.dead, report.retry) == (4, 0, [])
+    assert (report.acked, report.dead, report.retry) == (3, 0, [])
     assert report.error is not None
     assert report.error.startswith("EmbeddingOvertime: There was no time left")
     assert {entry_of(core, ref) for ref in core.refs()} == {(0, report.error)}
-    assert round_of(core) == [1] * 6
+    assert round_of(core) == [1] * 7
     assert core.refs() == []
     assert all(core.points(item) for item in items)
     assert sorted(embedder.embedded) == sorted(f"text {number}" for number in range(10))
@@ -189,3 +191,151 @@ def test_the_last_attempt_of_a_first_delivery_counts_even_when_there_is_no_time_
     round_of(core)
     [letter] = core.database.letters(after=None, limit=9)
     assert "RuntimeError: soft" in letter.message
+
+
+class Limited(FailingEmbedder):
+    """One text a call; a few calls, and then an outage until `left` is set again."""
+
+    def __init__(self, left: int, error: Exception) -> None:
+        super().__init__(times=0, inner=HashingEmbedder(8))
+        self.max_batch_items = 1
+        self.left = left
+        self._outage = error
+
+    def embed(self, texts: list[str]) -> Sequence[Vector]:
+        if not self.left:
+            raise self._outage
+        self.left -= 1
+        return super().embed(texts)
+
+
+def test_what_was_embedded_before_an_outage_in_mid_run_is_indexed() -> None:
+    # Given an embedder that is throttled after four calls
+    embedder = Limited(4, EmbedderUnavailable("a quota"))
+    core = Core(embedder=embedder)
+    refs = [core.ref(core.put(f"text {number}", ItemId(("docs",), f"k{number}"))) for number in range(6)]
+
+    report = core.work(*refs)
+
+    assert (report.acked, report.dead) == (4, 0)
+    assert {entry_of(core, ref)[0] for ref in core.refs()} == {0}
+    embedder.left = 2
+    round_of(core)
+    assert core.refs() == []
+    assert len(embedder.calls) == 6
+
+
+def test_a_document_of_more_texts_than_the_embedder_takes_at_a_time_is_embedded_bit_by_bit() -> None:
+    # Given a document of nine texts, and an embedder that is throttled after four
+    embedder = Limited(4, EmbedderUnavailable("a quota"))
+    core = Core(embedder=embedder)
+    ref = core.ref(core.put(" ".join(f"word{number:07d}" for number in range(9))))
+
+    # When it is tried three times
+    core.work(ref)
+    for _ in range(2):
+        assert entry_of(core, ref)[0] == 0
+        embedder.left = 4
+        round_of(core)
+
+    # Then it is there, and no text was embedded twice
+    assert core.refs() == []
+    assert len(core.points()) == len(embedder.calls) == 9
+
+
+def test_a_call_that_ends_before_one_that_does_not_says_nothing_about_others() -> None:
+    # Given an embedder that answers one call and then hangs, for everybody
+    embedder = Limited(1, EmbedderTimeout("late"))
+    core = Core(embedder=embedder)
+    ref = core.ref(core.put(" ".join(f"word{number:07d}" for number in range(9))))
+    core.work(ref)
+
+    # When it is so each time
+    for _ in range(8):
+        assert entry_of(core, ref)[0] == 0
+        embedder.left = 1
+        round_of(core)
+
+    # Then the document is not to blame, and indexed in the end
+    assert core.refs() == []
+    assert len(core.points()) == 9
+
+
+def test_a_document_alone_may_use_the_time_to_the_end() -> None:
+    # Given one that needs 90 of 100 s
+    core, embedder = paced(10.0)
+    ref = core.ref(core.put(" ".join(f"word{number:07d}" for number in range(9))))
+
+    report = core.work(ref)
+
+    assert (report.acked, len(embedder.calls)) == (1, 9)
+
+
+def test_a_batch_that_loses_its_time_in_the_index_goes_alone() -> None:
+    # Given an index that takes longer for all than a run may
+    core, _ = paced(0.0)
+    refs = [core.ref(core.put("text", item)) for item in (OTHER, ItemId(("docs",), "third"))]
+    core.ix.after["points_of"] = lambda: core.clock.advance(LIMIT + 1)
+
+    report = core.work(*refs)
+
+    assert (report.acked, report.dead, report.retry) == (0, 0, [])
+    assert round_of(core) == [1, 1]
+    assert core.refs() == []
+
+
+def test_what_is_left_for_later_waits_as_long_as_its_backoff_and_no_short_retry() -> None:
+    # Given a task whose short retry the outbox is to stay away from
+    core, _ = paced(20.0)
+    for number in range(10):
+        core.put(f"text {number}", ItemId(("docs",), f"k{number}"))
+
+    # When some are late, which no short retry takes
+    core.work(*core.refs(), postpone=1000.0)
+
+    # Then the outbox has them as soon as ever
+    entries = core.database.outbox.get([ref.intent.key for ref in core.refs()])
+    assert len(entries) == 7
+    assert {entry.next_attempt for entry in entries.values()} == {
+        core.clock() + int(core.settings.sync.backoff * SECOND)
+    }
+
+
+def test_a_last_attempt_that_cannot_be_buried_in_time_keeps_its_reason_and_its_count() -> None:
+    # Given a suspect whose last attempt fails past the limit
+    core, _ = paced(0.0)
+    ref = core.ref(core.put("text"))
+    core.database.outbox.update([Bookkeeping(ref.intent.key, core.clock(), 2, None, None)])
+    core.ix.before["points_of"] = lambda: (core.clock.advance(125), raises(ValueError("the reason")))
+    core.work(Ref(ref.intent, 2, again=True))
+
+    # When its burial finds no time either, again and again
+    for _ in range(3):
+        assert entry_of(core, ref) == (3, "ValueError: the reason")
+        core.ix.after["points_of"] = lambda: core.clock.advance(125)
+        core.work(Ref(ref.intent, 3, again=True))
+    round_of(core)
+
+    # Then the letter tells what it was
+    [letter] = core.database.letters(after=None, limit=9)
+    assert letter.message.endswith("Given up after 3 attempts: ValueError: the reason")
+
+
+def test_a_wait_does_not_make_a_suspect_of_a_document_that_failed() -> None:
+    # Given a document that has failed once, and is looked at while a younger write is on its way
+    core, _ = paced(0.0)
+    ref = core.ref(core.put("text"))
+    core.database.outbox.update([Bookkeeping(ref.intent.key, core.clock(), 1, "ValueError: no", core.clock())])
+    core.ix.after["points_of"] = lambda: core.clock.advance(LIMIT + 1)
+
+    core.work(Ref(ref.intent, 1, again=True))
+
+    assert entry_of(core, ref) == (1, "ValueError: no")
+
+
+def test_leftovers_are_bounded_and_given_once() -> None:
+    leftovers = Leftovers(most=2)
+    leftovers.keep({"a": [1.0], "b": [2.0], "c": [0.5]})
+
+    assert leftovers.take(["a", "b", "c"]) == {"b": [2.0], "c": [0.5]}
+    assert leftovers.take(["b"]) == {}

@@ -86,7 +86,7 @@ class Connection:
         return size
 
     def _collection(self) -> models.CollectionInfo:
-        """What the server says of it, read once, and anew after a failure."""
+        """What the server says of it, read once, and anew after a failure. As long as it belongs to nobody, somebody may take it."""
         from scylla_store.index.server.collection import owner_of
 
         found = self._found
@@ -95,7 +95,7 @@ class Connection:
             owner = owner_of(found)
             if owner is not None:
                 check_owner(f"The collection {self.settings.collection!r}", owner, self._store())
-            self._found = found
+                self._found = found
         return found
 
     def _ask_for_collection(self) -> models.CollectionInfo:
