@@ -26,7 +26,7 @@ from scylla_store.reconcile.balance import Balance
 from scylla_store.reconcile.collector import sparing_collector
 from scylla_store.reconcile.looks import Looks
 from scylla_store.reconcile.pace import Pace
-from scylla_store.reconcile.progress import Progress
+from scylla_store.reconcile.progress import Progress, teller
 from scylla_store.reconcile.rebuild import Rebuild
 from scylla_store.reconcile.repairs import file_repairs
 from scylla_store.reconcile.rounds import END, ReconcileReport, Reports, Round
@@ -123,7 +123,7 @@ class Reconciler:
             TransientError: a dependency is not available; the next call goes on where this one stopped.
         """
         rate = max_rate if max_rate is not None or full else self._settings.max_rate
-        told = on_progress or (lambda _: None)
+        told = teller(on_progress, self._reports)
         if dry_run:
             return self._compared(full, rate, told)
         self._wait_for_lease(patience)
@@ -132,16 +132,16 @@ class Reconciler:
             with closing(self._steps(walk, rate, self._balance_of(walk))) as steps:
                 while walk.phase != END:
                     self._take(walk, steps)
-                    told(Progress.of(walk))
+                    told(walk)
             return self._end(walk)
 
-    def _compared(self, full: bool, rate: float | None, told: Callable[[Progress], None]) -> ReconcileReport:
+    def _compared(self, full: bool, rate: float | None, told: Callable[[Round], None]) -> ReconcileReport:
         """A round that leaves no trace."""
         walk = Round.new(by="call", full=full, dry_run=True, now=self._clock())
         with closing(self._steps(walk, rate, Balance(walk))) as steps, sparing_collector():
             while walk.phase != END:
                 steps.take()
-                told(Progress.of(walk))
+                told(walk)
         return walk.report(self._clock())
 
     def go_on(self, seconds: float) -> ReconcileReport | None:
