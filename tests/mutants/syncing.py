@@ -284,6 +284,7 @@ SYNCING: tuple[Mutant, ...] = (
         "        if not jobs or self._clock() <= run.deadline:\n            return False\n",
         "        if jobs or self._clock() <= run.deadline:\n            return False\n",
         _SYNC,
+        "tests/unit/test_embedding_in_time.py",
     ),
     mutant(
         "an old letter stays",

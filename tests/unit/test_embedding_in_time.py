@@ -284,6 +284,16 @@ def test_a_batch_that_loses_its_time_in_the_index_goes_alone() -> None:
     assert core.refs() == []
 
 
+def test_past_its_time_limit_a_run_asks_no_embedder() -> None:
+    core, embedder = paced(0.0)
+    ref = core.ref(core.put("text"))
+    core.ix.after["points_of"] = lambda: core.clock.advance(LIMIT + 1)
+
+    core.work(ref)
+
+    assert embedder.calls == []
+
+
 def test_what_is_left_for_later_waits_as_long_as_its_backoff_and_no_short_retry() -> None:
     # Given a task whose short retry the outbox is to stay away from
     core, _ = paced(20.0)
