@@ -171,7 +171,7 @@ STORING: tuple[Mutant, ...] = (
         "ordered_walk.py",
         "            start, after = last + step, None\n",
         "            start, after = last + 2 * step, None\n",
-        _MACHINE,
+        "tests/unit/test_ordered_walk.py",
         unseen=_CALLS,
     ),
     mutant(
@@ -180,7 +180,7 @@ STORING: tuple[Mutant, ...] = (
         "dead_letters.py",
         "(letter for letter in letters if named or not letter.discarded)",
         "(letter for letter in letters)",
-        _MACHINE,
+        "tests/unit/test_dead_letters.py",
         unseen=_CALLS,
     ),
     mutant(

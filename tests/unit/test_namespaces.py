@@ -133,6 +133,15 @@ def test_a_page_ends_after_so_many_namespaces_looked_at_and_the_next_goes_on_the
     assert (first.items, second.items, second.cursor) == ([], [("tenant", "zzz", "y")], None)
 
 
+def test_what_a_page_ended_in_the_middle_of_is_not_shown_again() -> None:
+    # Given a page that ends after two of the namespaces that look alike when they are cut
+    core = Core(settings=Settings(limits=LimitSettings(max_scanned=2)))
+    core.database.register({("a", "1"), ("a", "2"), ("a", "3"), ("b", "1")}, now=0)
+    first = core.elsewhere.reader.list_namespaces(max_depth=1)
+    second = core.elsewhere.reader.list_namespaces(max_depth=1, cursor=first.cursor)
+    assert (first.items, second.items) == ([("a",)], [("b",)])
+
+
 def test_any_label_and_a_star_are_not_the_same_for_a_cursor(store: TestingStore) -> None:
     cursor = store.list_namespaces((ANY_LABEL,), limit=1).cursor
     with pytest.raises(ValidationError, match="another call"):
