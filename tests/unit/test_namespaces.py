@@ -89,7 +89,14 @@ NAMESPACES = st.lists(LABELS, min_size=1, max_size=4).map(tuple)
 PATTERNS = st.lists(st.one_of(LABELS, st.just(ANY_LABEL)), max_size=3).map(tuple)
 
 
-@given(st.sets(NAMESPACES, max_size=12), PATTERNS, PATTERNS, st.none() | st.integers(1, 4), st.integers(1, 3), st.integers(1, 5))
+@given(
+    st.sets(NAMESPACES, max_size=12),
+    PATTERNS,
+    PATTERNS,
+    st.none() | st.integers(1, 4),
+    st.integers(1, 3),
+    st.integers(1, 5),
+)
 def test_pages_together_show_what_a_loop_over_all_would(
     namespaces: set[Namespace],
     prefix: tuple[LabelPattern, ...],

@@ -24,7 +24,7 @@ _inherited: list[object] = []
 class Connection:
     """Runs requests. Safe to use from several threads, and in a child after a fork."""
 
-    def __init__(self, settings: IndexSettings, store: Callable[[], str | None]) -> None:
+    def __init__(self, settings: IndexSettings, store: Callable[[], str | None] | None) -> None:
         self.settings = settings
         self._store = store
         self.server = f"{masked(settings.url or '')}, collection {settings.collection!r}"
@@ -94,7 +94,8 @@ class Connection:
             found = self._ask_for_collection()
             owner = owner_of(found)
             if owner is not None:
-                check_owner(f"The collection {self.settings.collection!r}", owner, self._store())
+                if self._store is not None:
+                    check_owner(f"The collection {self.settings.collection!r}", owner, self._store())
                 self._found = found
         return found
 

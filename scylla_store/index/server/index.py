@@ -31,10 +31,11 @@ class QdrantServer:
     Every request has `settings.timeout` of its own, so a call of many requests may take long, a silent server not.
 
     Args:
-        store: tells the id of the store that uses it. It is asked when the collection has one, which must be the same.
+        store: tells the id of the store that uses it. It is asked when the collection has one, which must be the same. None: only
+            `setup` compares them.
     """
 
-    def __init__(self, settings: IndexSettings, *, store: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(self, settings: IndexSettings, *, store: Callable[[], str | None] | None = None) -> None:
         self._connection = Connection(settings, store)
         self._name = settings.collection
         self._is_replicated = settings.replication_factor > 1
