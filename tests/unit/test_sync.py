@@ -506,3 +506,22 @@ def test_a_repair_takes_nothing_away_that_a_newer_write_has_put_to_its_place() -
     # Then the points of that are left alone
     assert core.versions() == [core.row().version]  # type: ignore[union-attr]
     assert "delete" not in core.ix.calls
+
+
+@pytest.mark.parametrize("beside", ["alone", "with an item of a faster writer"])
+def test_a_worker_that_dies_after_its_upsert_has_harmed_no_newer_write(core: Core, beside: str) -> None:
+    # Given a worker that has read an item, alone or with one whose version lies ahead
+    fast = SettableClock(core.clock())
+    fast.advance(3)
+    refs = [core.ref(core.put("old"))]
+    if beside != "alone":
+        refs.append(core.ref(core.put("other", OTHER, parts=core.other(fast))))
+
+    # When the item is replaced and indexed before it sends its points, and it dies right after
+    core.ix.before["upsert"] = lambda: core.sync(core.ref(core.put("new")), parts=core.elsewhere)
+    core.ix.after["upsert"] = lambda: raises(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        core.sync(*refs)
+
+    # Then the newer points are there
+    assert core.versions() == [core.row().version]  # type: ignore[union-attr]
