@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from scylla_store.clock import SECOND
 from scylla_store.database.base import Mutation
 from scylla_store.embedders import HashingEmbedder
 from scylla_store.errors import IndexRefused, IndexUnavailable
@@ -179,6 +180,16 @@ def test_a_delete_on_its_way_that_will_win_a_tie_is_waited_for(core: Core) -> No
     core.clock.advance(core.settings.sync.margin)
     core.sync(*core.refs())
     assert (core.points(), core.refs()) == ([], [])
+
+
+def test_a_refresh_files_an_expiry_of_its_own(core: Core) -> None:
+    core.put("short lived", ttl=60.0)
+    core.clock.advance(30)
+    core.elsewhere.reader.get(*ITEM, refresh_ttl=True)
+
+    dues = sorted(ref.intent.key.due for ref in core.refs(Kind.EXPIRY))
+
+    assert [due - dues[0] for due in dues] == [0, 30 * SECOND]
 
 
 def test_points_say_when_the_item_expires_although_its_time_was_granted_again_while_they_were_made(core: Core) -> None:

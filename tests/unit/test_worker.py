@@ -426,6 +426,24 @@ def test_a_later_letter_replaces_an_earlier_one_that_a_faster_clock_wrote() -> N
     assert letter.write_id == later.intent.write_id
 
 
+def test_a_worker_that_dies_before_its_letter_is_written_leaves_the_intent() -> None:
+    # Given a document at its last attempt
+    core = failing()
+    ref = core.ref(core.put("bad"))
+    core.work(ref)
+    core.work(again(core, ref))
+
+    # When its worker dies right before it writes the letter
+    core.db.before["bury"] = lambda: raises(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        core.work(again(core, ref))
+
+    # Then somebody else writes it
+    core.work(again(core, ref))
+    assert core.refs() == []
+    assert len(core.database.letters(after=None, limit=9)) == 1
+
+
 # -- texts that the embedder never finishes
 
 
